@@ -1,0 +1,42 @@
+/*
+ * A read-only FUSE mount of one tree (/ipfs/CID[/path]), one name (/ipns/NAME)
+ * or the whole name space (/ipfs and /ipns inside).
+ */
+#ifndef FS_MOUNT_H
+#define FS_MOUNT_H
+
+#include "net/node.h"
+
+struct mount;
+
+struct mount_options {
+	const char *source;  /* "/ipfs/CID[/path]", "/ipns/NAME[/path]"; NULL: everything */
+	const char *dir;     /* an existing empty directory */
+	uint64_t timeout_ms; /* how long a read waits for the network; 0: 60 s */
+	bool allow_other;
+};
+
+/*
+ * Mount.  Loop thread; `done` (never from inside) comes once the mount answers: the
+ * root has been resolved and fetched.  On success *m in done is owned by the
+ * caller.  Results: -ENOTDIR, -ENOTEMPTY, -EBUSY (a mount point already),
+ * -EPERM (fusermount3 refuses), -ENOENT (no such name), -EIO, …
+ */
+void mount_start(struct node *n, const struct mount_options *o,
+		 void (*done)(void *arg, int result, struct mount *m), void *arg);
+
+/* Unmount (lazily if in use), answer everything parked with ENOTCONN; `done`
+ * when its threads have ended and it is freed. */
+void mount_stop(struct mount *m, void (*done)(void *arg), void *arg);
+/* Called on the loop thread when the kernel side ended by itself (umount by hand). */
+void mount_on_gone(struct mount *m, void (*gone)(void *arg), void *arg);
+
+struct mount_stat {
+	char source[256], dir[4096];
+	struct cid root;     /* current; of a name the newest */
+	uint64_t parked;     /* requests waiting for blocks */
+	uint64_t inodes;
+};
+void mount_stat(struct mount *m, struct mount_stat *out);
+
+#endif

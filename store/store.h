@@ -1,0 +1,84 @@
+/*
+ * The block store: blocks by multihash, in append-only segments with an LMDB
+ * index (doc/formats.md).  One process writes (it holds the lock); any number
+ * of others may read.  All functions but open and close may be called from any
+ * thread.  They may wait for the disk, so not from the loop thread, except
+ * store_cached() and store_has().
+ *
+ * Durability: a block that was put can be read at once; it survives a crash
+ * once a later store_sync() has returned 0 (or the store synced by itself, as
+ * it does in the background).  Data is synced before the index names it.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "store/source.h"
+
+struct store;
+
+#define STORE_WRITE  1u /* take the write lock */
+#define STORE_CREATE 2u /* make the directory's files if they are not there */
+
+struct store_config {
+	size_t cache_bytes; /* of decoded blocks kept in memory; 0: none */
+};
+
+/*
+ * Open the store in directory `dir` (which exists).  On success *out is owned
+ * by the caller.
+ *   -EBUSY      another process writes here (STORE_WRITE)
+ *   -ENOENT     no store there (without STORE_CREATE)
+ *   ERR_NEWER   made by a newer version
+ *   ERR_CORRUPT the index cannot be used
+ *   or an errno of the file system
+ */
+int store_open(struct store **out, const char *dir, unsigned flags,
+	       const struct store_config *cfg);
+
+/* Sync, and close.  Returns the error of the last sync. */
+int store_close(struct store *s);
+
+/*
+ * The block of that name.  0 and a reference, ERR_MISSING, or an I/O error.
+ * A record that fails its checksum is dropped from the index, reported once,
+ * and is ERR_MISSING from then on.
+ */
+int store_get(struct store *s, const struct multihash *name, struct block **out);
+
+/* The same, only if it lies in memory: never touches the disk. */
+int store_cached(struct store *s, const struct multihash *name, struct block **out);
+
+/* 1 or 0; *size (may be NULL) is its length in bytes.  Reads no data. */
+int store_has(struct store *s, const struct multihash *name, size_t *size);
+
+/*
+ * Keep a block.  A block that is there already costs nothing.  Does not wait
+ * for the disk to sync, but may for other writers.  0, -ENOSPC, -EROFS, -EIO: once a
+ * sync has failed every later put and sync fails too.
+ */
+int store_put(struct store *s, struct block *b);
+
+/* Keep bytes the caller has just hashed itself, without a copy into a block. */
+int store_put_bytes(struct store *s, const struct multihash *name, const void *data,
+		    size_t len);
+
+/* Wait until everything put before is durable.  Concurrent calls share a sync. */
+int store_sync(struct store *s);
+
+/* Call `each` for every name in the index, until it returns non-zero. */
+int store_each(struct store *s, int (*each)(void *arg, const struct multihash *, size_t),
+	       void *arg);
+
+struct store_stat {
+	uint64_t blocks;	/* in the index */
+	uint64_t bytes;		/* of their content */
+	uint64_t disk_bytes;	/* of segments and index */
+	uint64_t corrupt;	/* records dropped since opening */
+	uint64_t cached_bytes;	/* in memory */
+};
+void store_stat(struct store *s, struct store_stat *out);
+
+/* The store as a source of blocks; valid as long as the store. */
+struct block_source *store_source(struct store *s);
+
+#endif
