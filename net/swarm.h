@@ -105,6 +105,8 @@ struct swarm_watch {
 	void *arg;
 };
 void swarm_watch(struct swarm *s, const struct swarm_watch *w);
+/* Forget the watcher registered with `arg`; also from inside one. */
+void swarm_unwatch(struct swarm *s, void *arg);
 
 /* Do not trim this peer's connection when there are too many (counted by tag). */
 void swarm_protect(struct swarm *s, const struct peer_id *p, bool on);

@@ -54,6 +54,14 @@ void multihash_sha256(struct multihash *out, const void *data, size_t len);
  */
 int multihash_check(const struct multihash *name, const void *data, size_t len);
 
+/*
+ * Name `data` by the hash `code`, cut to `size` bytes: what a block exchange
+ * needs, where a peer says which hash but not the digest.  0, -ENOTSUP (a hash
+ * we cannot compute) or ERR_MALFORMED (a size that hash does not have).
+ */
+int multihash_of(struct multihash *out, uint32_t code, uint8_t size, const void *data,
+		 size_t len);
+
 /* Plain sha256, 32 bytes to `out`. */
 void sha256(uint8_t out[32], const void *data, size_t len);
 
