@@ -30,6 +30,8 @@ void cid_read(struct cursor *in, struct cid *out);
 
 /* Binary form to `out` (CID_SIZE_MAX bytes of room); returns the length. */
 size_t cid_encode(const struct cid *c, uint8_t *out);
+/* That length. */
+size_t cid_size(const struct cid *c);
 
 /* Text: Qm… or multibase.  0, ERR_MALFORMED or -ENOTSUP. */
 int cid_parse(struct cid *out, const char *text, size_t len);
