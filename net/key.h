@@ -42,7 +42,7 @@ size_t key_encode(const struct public_key *k, uint8_t out[KEY_PUBLIC_MAX]);
 
 /* The peer id of a key. */
 void key_peer(const struct public_key *k, struct peer_id *out);
-/* The ed25519 key inside an identity peer id: 0 or ERR_MALFORMED. */
+/* The key inside an identity peer id (ed25519 or secp256k1): 0 or ERR_MALFORMED. */
 int key_of_peer(const struct peer_id *p, struct public_key *out);
 
 /* Sign with ed25519. */

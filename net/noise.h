@@ -18,9 +18,10 @@
  *						noise_handshake(message 3, &out) = 1
  *	noise_encrypt(), noise_decrypt()	the same
  *
- * Any error is final: every later call gives -EPIPE, and the caller drops the
- * connection.  The two directions share nothing once the handshake is done, so
- * one thread may encrypt while another decrypts.
+ * Any error is final, for the handshake or for its direction: every later call
+ * gives -EPIPE, and the caller drops the connection.  The two directions share
+ * nothing once the handshake is done, so one thread may encrypt while another
+ * decrypts.
  */
 #ifndef NET_NOISE_H
 #define NET_NOISE_H
