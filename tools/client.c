@@ -1,0 +1,419 @@
+#include "tools/client.h"
+
+#include "net/bitswap.h"
+#include "store/error.h"
+#include "tools/control.h"
+#include "tools/repo.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Blocks asked for ahead of need: enough to fill a fast link. */
+#define AHEAD_MAX 32
+
+atomic_bool interrupted;
+
+struct client {
+	int fd;
+	uint32_t next_id;
+	struct buf in; /* payload of the last frame */
+	struct reader *reader;
+};
+
+/* A block on its way, or come and not yet taken. */
+struct ahead {
+	uint32_t id; /* 0: free */
+	struct cid cid;
+	bool here;
+	int result;
+	struct block *block;
+};
+
+struct reader {
+	struct block_source source;
+	struct store *store; /* NULL if it cannot be opened */
+	struct client *client;
+	struct cid root;
+	struct ahead ahead[AHEAD_MAX];
+};
+
+static void on_signal(int number)
+{
+	/* A second one ends us the ordinary way. */
+	if (atomic_exchange(&interrupted, true)) {
+		signal(number, SIG_DFL);
+		raise(number);
+	}
+}
+
+void signals_catch(void)
+{
+	/* Without SA_RESTART, so that a read() we wait in returns. */
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+int client_open(struct client **out, const char *repo)
+{
+	struct sockaddr_un sa;
+	int dirfd, r;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	r = control_address(repo, &sa, &dirfd);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	r = connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0 ? -errno : 0;
+	close(dirfd);
+	struct client *c = r < 0 ? NULL : calloc(1, sizeof *c);
+	if (!c) {
+		close(fd);
+		return r < 0 ? r : -ENOMEM;
+	}
+	c->fd = fd;
+	c->next_id = 1;
+	*out = c;
+	return 0;
+}
+
+void client_close(struct client *c)
+{
+	if (!c)
+		return;
+	close(c->fd);
+	buf_release(&c->in);
+	free(c);
+}
+
+struct client *client_need(struct context *cx)
+{
+	struct client *c;
+
+	if (repo_need(cx))
+		return NULL;
+	int r = client_open(&c, cx->repo);
+	if (r == -ENOENT || r == -ECONNREFUSED) {
+		fail(cx, "no daemon runs on %s: start one with `cairn daemon`", cx->repo);
+		return NULL;
+	}
+	if (r < 0) {
+		fail(cx, "cannot reach the daemon: %s", err_text(r));
+		return NULL;
+	}
+	return c;
+}
+
+static int write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR) {
+			if (interrupted)
+				return -ECANCELED;
+			continue;
+		}
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int read_all(int fd, void *data, size_t len)
+{
+	char *p = data;
+
+	while (len) {
+		ssize_t n = read(fd, p, len);
+		if (n < 0 && errno == EINTR) {
+			if (interrupted)
+				return -ECANCELED;
+			continue;
+		}
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return -ECONNRESET;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int send_frame(struct client *c, uint8_t kind, uint32_t id, const void *payload,
+		      size_t len)
+{
+	uint8_t head[CONTROL_HEAD];
+	struct control_head h = { .payload = (uint32_t)len, .kind = kind, .id = id };
+
+	control_put_head(head, &h);
+	int r = write_all(c->fd, head, sizeof head);
+	return r < 0 ? r : write_all(c->fd, payload, len);
+}
+
+/* A block goes straight to its place; anything else to c->in. */
+static int take_block(struct client *c, const struct control_head *h)
+{
+	struct ahead *a = NULL;
+	uint8_t result[4];
+	int r;
+
+	for (int i = 0; c->reader && i < AHEAD_MAX; i++)
+		if (c->reader->ahead[i].id == h->id)
+			a = &c->reader->ahead[i];
+	if (!a || h->payload < 4 || h->payload - 4 > BLOCK_MAX)
+		return ERR_MALFORMED;
+	r = read_all(c->fd, result, 4);
+	if (r < 0)
+		return r;
+	struct cursor in = cursor_over(result, 4);
+	a->result = (int32_t)cursor_u32le(&in);
+	a->here = true;
+	if (a->result < 0)
+		return h->payload == 4 ? 0 : ERR_MALFORMED;
+	/* The daemon is ours and has checked the bytes against the name. */
+	uint8_t *data;
+	r = block_reserve(&a->block, &a->cid.hash, h->payload - 4, &data);
+	if (r < 0)
+		return r;
+	return read_all(c->fd, data, h->payload - 4);
+}
+
+static int read_frame(struct client *c, struct control_head *h)
+{
+	uint8_t head[CONTROL_HEAD];
+	int r = read_all(c->fd, head, sizeof head);
+
+	if (r < 0)
+		return r;
+	r = control_get_head(h, head, CONTROL_REPLY_MAX);
+	if (r < 0)
+		return r;
+	if (h->kind == CONTROL_BLOCK)
+		return take_block(c, h);
+	buf_clear(&c->in);
+	if (!buf_room(&c->in, h->payload))
+		return -ENOMEM;
+	c->in.len = h->payload;
+	return read_all(c->fd, c->in.data, h->payload);
+}
+
+int client_call(struct client *c, json_t *request,
+		void (*progress)(void *arg, json_t *report), void *arg, json_t **out,
+		char *why)
+{
+	struct control_head h;
+	uint32_t id = c->next_id++;
+	char *text = json_dumps(request, JSON_COMPACT);
+
+	if (why)
+		*why = 0;
+	json_decref(request);
+	if (!text)
+		return -ENOMEM;
+	int r = send_frame(c, CONTROL_REQUEST, id, text, strlen(text));
+	free(text);
+	while (r >= 0) {
+		r = read_frame(c, &h);
+		if (r < 0)
+			break;
+		if (h.id != id || h.kind == CONTROL_BLOCK)
+			continue;
+		json_t *j = json_loadb((char *)c->in.data, c->in.len, 0, NULL);
+		if (!json_is_object(j)) {
+			json_decref(j);
+			r = ERR_MALFORMED;
+			break;
+		}
+		if (h.kind == CONTROL_PROGRESS) {
+			if (progress)
+				progress(arg, j);
+			json_decref(j);
+			continue;
+		}
+		const char *error = json_string_value(json_object_get(j, "error"));
+		if (!error) {
+			*out = j;
+			return 0;
+		}
+		if (why)
+			snprintf(why, 512, "%s", error);
+		r = (int)json_integer_value(json_object_get(j, "code"));
+		json_decref(j);
+		return r < 0 ? r : -EIO;
+	}
+	if (why)
+		snprintf(why, 512, "%s", r == -ECONNRESET ? "the daemon went away" : err_text(r));
+	return r;
+}
+
+int call_or_fail(struct context *cx, struct client *c, json_t *request, json_t **out)
+{
+	char why[512];
+	int r = client_call(c, request, NULL, NULL, out, why);
+
+	if (r == -EINVAL)
+		return misuse(cx, "%s", why);
+	return r < 0 ? fail(cx, "%s", why) : 0;
+}
+
+/* ---- blocks ---- */
+
+static struct ahead *ahead_find(struct reader *r, const struct cid *cid)
+{
+	for (int i = 0; i < AHEAD_MAX; i++)
+		if (r->ahead[i].id && multihash_equal(&r->ahead[i].cid.hash, &cid->hash))
+			return &r->ahead[i];
+	return NULL;
+}
+
+static void ahead_drop(struct ahead *a)
+{
+	block_unref(a->block);
+	*a = (struct ahead){ 0 };
+}
+
+/* A free place; if there is none, one whose block came and was not taken. */
+static struct ahead *ahead_place(struct reader *r, bool must)
+{
+	for (int i = 0; i < AHEAD_MAX; i++)
+		if (!r->ahead[i].id)
+			return &r->ahead[i];
+	for (int i = 0; must && i < AHEAD_MAX; i++)
+		if (r->ahead[i].here) {
+			ahead_drop(&r->ahead[i]);
+			return &r->ahead[i];
+		}
+	return NULL;
+}
+
+static int ask(struct reader *r, struct ahead *a, const struct cid *cid,
+	       enum want_priority priority)
+{
+	uint8_t root[CID_SIZE_MAX], one[CID_SIZE_MAX];
+	size_t root_len = cid_encode(&r->root, root), len = cid_encode(cid, one);
+	struct buf b = { 0 };
+
+	buf_u8(&b, (uint8_t)priority);
+	buf_u8(&b, (uint8_t)root_len);
+	buf_append(&b, root, root_len);
+	buf_append(&b, one, len);
+	*a = (struct ahead){ .id = r->client->next_id++, .cid = *cid };
+	int e = b.failed ? -ENOMEM
+			 : send_frame(r->client, CONTROL_WANT, a->id, b.data, b.len);
+	buf_release(&b);
+	if (e < 0)
+		a->id = 0;
+	return e;
+}
+
+static int reader_get(struct block_source *self, const struct cid *cid, struct block **out)
+{
+	struct reader *r = (struct reader *)self;
+	struct control_head h;
+	int e = ERR_MISSING;
+
+	if (interrupted)
+		return -ECANCELED;
+	struct ahead *a = ahead_find(r, cid);
+	if (!a && r->store) {
+		e = store_get(r->store, &cid->hash, out);
+		if (e != ERR_MISSING)
+			return e;
+	}
+	if (!a && !r->client)
+		return ERR_MISSING;
+	if (!a) {
+		/* All places may be taken by what is still on its way. */
+		while (!(a = ahead_place(r, true)))
+			if ((e = read_frame(r->client, &h)) < 0)
+				return e;
+		e = ask(r, a, cid, WANT_READER);
+		if (e < 0)
+			return e;
+	}
+	while (!a->here)
+		if ((e = read_frame(r->client, &h)) < 0)
+			return e;
+	e = a->result;
+	if (e >= 0)
+		*out = block_ref(a->block);
+	ahead_drop(a);
+	return e < 0 ? e : 0;
+}
+
+static int reader_has(struct block_source *self, const struct cid *cid)
+{
+	struct reader *r = (struct reader *)self;
+
+	return r->store && store_has(r->store, &cid->hash, NULL);
+}
+
+static void reader_soon(struct block_source *self, const struct cid *cids, size_t n)
+{
+	struct reader *r = (struct reader *)self;
+
+	if (!r->client)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct ahead *a;
+		if (cids[i].hash.code == HASH_IDENTITY || reader_has(self, &cids[i]) ||
+		    ahead_find(r, &cids[i]))
+			continue;
+		a = ahead_place(r, false);
+		if (!a || ask(r, a, &cids[i], WANT_READAHEAD) < 0)
+			return;
+	}
+}
+
+int reader_open(struct reader **out, const char *repo, struct client *c,
+		const struct cid *root)
+{
+	struct reader *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return -ENOMEM;
+	r->source = (struct block_source){ .get = reader_get, .has = reader_has, .soon = reader_soon };
+	r->client = c;
+	r->root = *root;
+	int e = repo_store(repo, 0, 8 << 20, &r->store);
+	/* With a daemon we can do without; without one it is all we have. */
+	if (e < 0 && !c) {
+		free(r);
+		return e;
+	}
+	if (c)
+		c->reader = r;
+	*out = r;
+	return 0;
+}
+
+void reader_close(struct reader *r)
+{
+	if (!r)
+		return;
+	for (int i = 0; i < AHEAD_MAX; i++)
+		ahead_drop(&r->ahead[i]);
+	if (r->client)
+		r->client->reader = NULL;
+	if (r->store)
+		store_close(r->store);
+	free(r);
+}
+
+struct block_source *reader_source(struct reader *r)
+{
+	return &r->source;
+}

@@ -1,0 +1,50 @@
+/*
+ * The command's end of the control socket: calls that wait for their reply, and
+ * a block source that reads the local store and asks the daemon for the rest.
+ * Blocking; one thread.
+ */
+#ifndef TOOLS_CLIENT_H
+#define TOOLS_CLIENT_H
+
+#include "store/source.h"
+#include "tools/command.h"
+
+struct client;
+
+/* Connect.  -ENOENT or -ECONNREFUSED: no daemon runs there. */
+int client_open(struct client **out, const char *repo);
+void client_close(struct client *c);
+
+/* client_open() with a message that says how to start one; NULL on failure. */
+struct client *client_need(struct context *cx);
+
+/*
+ * Send a request (reference stolen) and wait.  `progress` (may be NULL) is called
+ * for each report.  0 and the reply in *out (the caller releases), or a negative
+ * error; then `why` (512 bytes, may be NULL) has the daemon's sentence.
+ * -ECANCELED: *stop became true while waiting (stop may be NULL).
+ */
+int client_call(struct client *c, json_t *request,
+		void (*progress)(void *arg, json_t *report), void *arg, json_t **out,
+		char *why);
+
+/* client_call() for a command: on failure prints why and returns a status. */
+int call_or_fail(struct context *cx, struct client *c, json_t *request, json_t **out);
+
+/*
+ * Blocks of the tree `root`.  `c` may be NULL (no daemon): then what is not
+ * local is ERR_MISSING.  get() waits.
+ */
+struct reader;
+int reader_open(struct reader **out, const char *repo, struct client *c,
+		const struct cid *root);
+void reader_close(struct reader *r);
+struct block_source *reader_source(struct reader *r);
+
+/* Set by SIGINT and SIGTERM once signals_catch() was called; makes the waits
+ * above return -ECANCELED. */
+#include <stdatomic.h>
+extern atomic_bool interrupted;
+void signals_catch(void);
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * cairn daemon: one process that owns the repository, the network and the
+ * mounts.  It ends in the order mounts, sessions, network, store.
+ */
+#include "store/error.h"
+#include "store/log.h"
+#include "tools/config.h"
+#include "tools/provide.h"
+#include "tools/repo.h"
+#include "tools/server.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CACHE_BYTES (12u << 20) /* of decoded blocks: a few readers' leaves */
+
+struct ending {
+	struct daemon daemon;
+	uv_signal_t signals[2];
+	bool again;
+};
+
+static void on_node_stopped(void *arg)
+{
+	/* Nothing to do: with its last handle gone the loop ends by itself. */
+}
+
+static void stop_network(struct daemon *d)
+{
+	struct ending *e = (struct ending *)d;
+
+	for (int i = 0; i < 2; i++)
+		uv_close((uv_handle_t *)&e->signals[i], NULL);
+	provide_free(d->provide);
+	server_free(d->server);
+	node_stop(d->node, on_node_stopped, d);
+}
+
+static void on_unmounted(void *arg)
+{
+	struct mounted *m = arg, **p;
+	struct daemon *d = m->daemon;
+
+	for (p = &d->mounts; *p != m; p = &(*p)->next)
+		;
+	*p = m->next;
+	if (m->ended)
+		m->ended(m->ended_arg);
+	free(m->dir);
+	free(m);
+	if (d->stopping && !d->mounts)
+		stop_network(d);
+}
+
+int mounted_stop(struct mounted *m, void (*done)(void *arg), void *arg)
+{
+	if (m->ending)
+		return -EALREADY;
+	m->ending = true;
+	m->ended = done;
+	m->ended_arg = arg;
+	mount_on_gone(m->mount, NULL, NULL);
+	mount_stop(m->mount, on_unmounted, m);
+	return 0;
+}
+
+void daemon_stop(struct daemon *d)
+{
+	struct mounted *m, *next;
+
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	server_stop(d->server);
+	if (!d->mounts) {
+		stop_network(d);
+		return;
+	}
+	for (m = d->mounts; m; m = next) {
+		next = m->next;
+		mounted_stop(m, NULL, NULL);
+	}
+}
+
+static void on_signal(uv_signal_t *s, int number)
+{
+	struct ending *e = s->data;
+
+	if (e->again)
+		_exit(128 + number);
+	e->again = true;
+	daemon_stop(&e->daemon);
+}
+
+static int start(struct context *cx, struct daemon *d)
+{
+	struct node_config nc = { .loop = &d->loop, .dir = d->repo, .key = &d->key, .offline = d->offline };
+	struct addr *listen = NULL, *bootstrap = NULL;
+	int status = 0, r;
+
+	nc.store = d->store;
+	r = config_addrs(d->config, "net.listen", &listen);
+	if (r >= 0) {
+		nc.n_listen = r;
+		r = config_addrs(d->config, "net.bootstrap", &bootstrap);
+	}
+	if (r < 0) {
+		status = fail(cx, "cannot use the settings: %s", err_text(r));
+		goto out;
+	}
+	nc.n_bootstrap = r;
+	nc.listen = listen;
+	nc.bootstrap = bootstrap;
+	nc.prefix = json_string_value(config_get(d->config, "net.protocol-prefix"));
+	const char *dht = json_string_value(config_get(d->config, "net.dht"));
+	nc.dht = !strcmp(dht, "server") ? DHT_SERVER : !strcmp(dht, "client") ? DHT_CLIENT : DHT_AUTO;
+	r = node_start(&d->node, &nc);
+	if (r == -EADDRINUSE) {
+		status = fail(cx, "an address of net.listen is in use: change it with `cairn config net.listen`");
+		goto out;
+	}
+	if (r < 0) {
+		status = fail(cx, "cannot start the network: %s", err_text(r));
+		goto out;
+	}
+	r = server_new(&d->server, d);
+	if (r >= 0)
+		r = provide_new(&d->provide, d->repo, &d->loop, d->node->routing);
+	if (r < 0) {
+		status = fail(cx, "cannot serve the control socket in %s: %s", d->repo, err_text(r));
+		if (d->server)
+			server_free(d->server);
+		node_stop(d->node, on_node_stopped, d);
+	}
+out:
+	free(listen);
+	free(bootstrap);
+	return status;
+}
+
+static void tune_memory(void)
+{
+	/*
+	 * Blocks of a megabyte come and go on several threads.  Give their memory
+	 * back at once instead of keeping it per thread.
+	 */
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+int cmd_daemon(struct context *cx, int argc, char **argv)
+{
+	static const struct option options[] = { { "offline", no_argument, NULL, 'o' }, { 0 } };
+	struct ending *e = NULL;
+	struct daemon *d;
+	bool offline = false;
+	int c, r, status;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c != 'o')
+			return misuse(cx, "unknown option '%s'", argv[optind - 1]);
+		offline = true;
+	}
+	if (optind < argc)
+		return misuse(cx, "unexpected argument '%s'", argv[optind]);
+	status = repo_need(cx);
+	if (status)
+		return status;
+	if (sodium_init() < 0)
+		return fail(cx, "libsodium cannot be used");
+	tune_memory();
+	/* Before the pool's first use: hashing and disk, for two busy cores and waits. */
+	setenv("UV_THREADPOOL_SIZE", "4", 0);
+
+	e = calloc(1, sizeof *e);
+	if (!e)
+		return fail(cx, "out of memory");
+	d = &e->daemon;
+	d->repo = cx->repo;
+	d->offline = offline;
+	r = config_load(cx->repo, &d->config);
+	if (r < 0) {
+		status = fail(cx, "cannot read %s/config.json: %s", cx->repo, err_text(r));
+		goto out;
+	}
+	r = repo_key(cx->repo, &d->key);
+	if (r < 0) {
+		status = fail(cx, "cannot read the key in %s: %s", cx->repo, err_text(r));
+		goto out;
+	}
+	r = repo_store(cx->repo, STORE_WRITE, CACHE_BYTES, &d->store);
+	if (r == -EBUSY) {
+		status = fail(cx, "another process uses %s: a daemon runs already? (see cairn status)", cx->repo);
+		goto out;
+	}
+	if (r < 0) {
+		status = fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r));
+		goto out;
+	}
+	uv_loop_init(&d->loop);
+	status = start(cx, d);
+	if (!status) {
+		const int numbers[] = { SIGINT, SIGTERM };
+		for (int i = 0; i < 2; i++) {
+			uv_signal_init(&d->loop, &e->signals[i]);
+			e->signals[i].data = e;
+			uv_signal_start(&e->signals[i], on_signal, numbers[i]);
+		}
+		d->started = uv_now(&d->loop);
+		puts("ready");
+		fflush(stdout);
+	}
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&d->loop);
+	r = store_close(d->store);
+	d->store = NULL;
+	if (r < 0)
+		status = fail(cx, "the last writes to the store may be lost: %s", err_text(r));
+out:
+	if (d->store)
+		store_close(d->store);
+	json_decref(d->config);
+	sodium_memzero(&d->key, sizeof d->key);
+	free(e);
+	return status;
+}

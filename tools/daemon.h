@@ -1,0 +1,44 @@
+/* What the daemon's parts share. */
+#ifndef TOOLS_DAEMON_H
+#define TOOLS_DAEMON_H
+
+#include "fs/mount.h"
+#include "net/node.h"
+
+#include <jansson.h>
+
+struct mounted {
+	struct mount *mount;
+	char *dir;
+	struct daemon *daemon;
+	struct mounted *next;
+	bool ending;
+	void (*ended)(void *arg); /* of who asked for the end */
+	void *ended_arg;
+};
+
+/*
+ * Unmount, and free; then `done` (may be NULL).  -EALREADY: it is under way for
+ * another, and done will not be called.
+ */
+int mounted_stop(struct mounted *m, void (*done)(void *arg), void *arg);
+
+struct daemon {
+	uv_loop_t loop;
+	const char *repo;
+	json_t *config;
+	struct secret_key key;
+	struct store *store;
+	struct node *node;
+	struct server *server;
+	struct provide *provide;
+	struct mounted *mounts;
+	uint64_t started; /* uv_now() */
+	bool offline;
+	bool stopping;
+};
+
+/* Begin an orderly end: mounts, then network, then store. */
+void daemon_stop(struct daemon *d);
+
+#endif

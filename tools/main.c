@@ -1,0 +1,228 @@
+/* The cairn command: the table of sub-commands, dispatch and help. */
+#include "tools/command.h"
+#include "store/log.h"
+
+#include <ctype.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct command commands[] = {
+	{ "init", cmd_init, "", "make a repository and this node's key", NULL },
+	{ "daemon", cmd_daemon, "[--offline]", "run the node in the foreground",
+	  "  --offline   open no sockets: serve local content and mounts only\n"
+	  "Prints `ready` once it answers.  Ctrl-C stops it in good order; a second\n"
+	  "Ctrl-C at once.  CAIRN_LOG=error|warn|info|debug sets what is told.\n" },
+	{ "stop", cmd_stop, "", "stop the daemon, unmounting what it mounted", NULL },
+	{ "status", cmd_status, "[--json]", "what the daemon is doing, and what it lacks", NULL },
+	{ "id", cmd_id, "[--json]", "this node's peer id and addresses", NULL },
+	{ "add", cmd_add, "[-Q] [--profile P] PATH...", "store files and folders, print their CIDs",
+	  "  -Q, --quieter     print the root CID alone\n"
+	  "  --profile P       unixfs-v1-2025 (default) or unixfs-v0-2015\n"
+	  "  --hidden          take dot files inside folders too\n"
+	  "  --jobs N          threads (default: one for each CPU)\n"
+	  "  --no-provide      do not tell the network that it is here\n"
+	  "With a daemon running the content is served, and the root announced, at once.\n" },
+	{ "ls", cmd_ls, "[-l] [--json] SOURCE", "list a folder",
+	  "  -l      with type, size and CID\n"
+	  "SOURCE is a CID, /ipfs/CID/path, a name, or /ipns/NAME/path.\n" },
+	{ "cat", cmd_cat, "[--offset N] [--length N] SOURCE", "print a file's bytes", NULL },
+	{ "get", cmd_get, "[-o TARGET] [-f] SOURCE", "write a file or folder to disk",
+	  "  -o TARGET   where to (default: the last part of SOURCE, here)\n"
+	  "  -f, --force replace files that exist\n"
+	  "Nothing is ever written outside TARGET.\n" },
+	{ "stat", cmd_stat, "[--json] [SOURCE]", "about one object, or about the store", NULL },
+	{ "publish", cmd_publish, "[--lifetime H] [--ttl S] CID", "point this node's name at a tree, print the name",
+	  "  --lifetime H   hours until the record expires (default 48; it is renewed\n"
+	  "                 every 4 while the daemon runs)\n"
+	  "  --ttl S        seconds others may keep it without asking again (default 300)\n" },
+	{ "resolve", cmd_resolve, "[--refresh] [--json] NAME", "what a name points at",
+	  "  --refresh   ask the network even if the last answer is still fresh\n" },
+	{ "mount", cmd_mount, "[SOURCE] DIR", "show a tree, a name, or everything at DIR",
+	  "  --timeout S     how long a read waits for the network (default 60)\n"
+	  "  --allow-other   let other users in\n"
+	  "SOURCE is a CID, /ipfs/CID/path, a name, or /ipns/NAME/path; without it DIR\n"
+	  "shows /ipfs and /ipns.  Starts the daemon if none runs.\n" },
+	{ "umount", cmd_umount, "DIR", "take a mount away", NULL },
+	{ "peers", cmd_peers, "[--json]", "who is connected, and what came from whom", NULL },
+	{ "connect", cmd_connect, "ADDRESS", "connect to a peer's multiaddr", NULL },
+	{ "ping", cmd_ping, "[-c COUNT] PEER", "round trips to a peer id or multiaddr", NULL },
+	{ "providers", cmd_providers, "[-n MAX] [--json] CID", "who has it, according to the DHT", NULL },
+	{ "config", cmd_config, "[KEY [VALUE...]]", "show or change settings",
+	  "A list takes several values, or one JSON array; '[]' empties it.  Changes\n"
+	  "count from the next start of the daemon.\n" },
+};
+
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+static void usage(FILE *out)
+{
+	fprintf(out, "usage: cairn [--repo DIR] COMMAND [ARGUMENTS]\n\n"
+		     "A file system over the IPFS network.\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+	fprintf(out, "\ncairn COMMAND --help tells more.  The repository is --repo DIR, else\n"
+		     "$CAIRN_REPO, else the XDG data directory.  --json prints for scripts.\n"
+		     "Exit status: 0, 1 for a failure, 2 for misuse.\n");
+}
+
+static void command_usage(FILE *out, const struct command *c)
+{
+	fprintf(out, "usage: cairn %s%s%s\n\n%c%s.\n", c->name, *c->args ? " " : "", c->args,
+		toupper((unsigned char)c->help[0]), c->help + 1);
+	if (c->more)
+		fprintf(out, "%s", c->more);
+}
+
+int fail(struct context *cx, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "cairn %s: ", cx->command->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return EXIT_FAILED;
+}
+
+int misuse(struct context *cx, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "cairn %s: ", cx->command->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, " (see cairn %s --help)\n", cx->command->name);
+	return EXIT_MISUSE;
+}
+
+int print_json(json_t *value)
+{
+	if (!value)
+		return EXIT_FAILED;
+	json_dumpf(value, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	putchar('\n');
+	json_decref(value);
+	return fflush(stdout) ? EXIT_FAILED : 0;
+}
+
+void print_name(const char *name)
+{
+	static int tty = -1;
+
+	if (tty < 0)
+		tty = isatty(STDOUT_FILENO);
+	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
+		if (tty && (*p < 0x20 || *p == 0x7f))
+			printf("\\x%02x", *p);
+		else
+			putchar(*p);
+}
+
+static char *default_repo(void)
+{
+	const char *dir = getenv("CAIRN_REPO"), *xdg = getenv("XDG_DATA_HOME"),
+		   *home = getenv("HOME");
+	char *out = NULL;
+
+	if (dir && *dir)
+		return strdup(dir);
+	if (xdg && *xdg == '/') {
+		if (asprintf(&out, "%s/cairn", xdg) < 0)
+			return NULL;
+		return out;
+	}
+	if (asprintf(&out, "%s/.local/share/cairn", home && *home ? home : "/root") < 0)
+		return NULL;
+	return out;
+}
+
+static void set_log_level(void)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+	const char *want = getenv("CAIRN_LOG");
+
+	for (int i = 0; want && i < 4; i++)
+		if (!strcmp(want, names[i]))
+			log_set_level(i);
+}
+
+/* --repo, --json and --help may stand anywhere before "--": take them out. */
+static int take_globals(struct context *cx, int argc, char **argv, bool *help)
+{
+	int n = 1;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--")) {
+			while (i < argc)
+				argv[n++] = argv[i++];
+			break;
+		}
+		if (!strcmp(argv[i], "--json")) {
+			cx->json = true;
+		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			*help = true;
+		} else if (!strncmp(argv[i], "--repo=", 7)) {
+			free(cx->repo);
+			cx->repo = strdup(argv[i] + 7);
+		} else if (!strcmp(argv[i], "--repo")) {
+			if (i + 1 == argc)
+				return -1;
+			free(cx->repo);
+			cx->repo = strdup(argv[++i]);
+		} else {
+			argv[n++] = argv[i];
+		}
+	}
+	argv[n] = NULL;
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	struct context cx = { .repo = default_repo() };
+	bool help = false;
+	int status = EXIT_MISUSE;
+
+	signal(SIGPIPE, SIG_IGN);
+	set_log_level();
+	argc = take_globals(&cx, argc, argv, &help);
+	if (argc < 0) {
+		fprintf(stderr, "cairn: --repo needs a directory\n");
+		goto out;
+	}
+	if (argc > 1 && !strcmp(argv[1], "--version")) {
+		printf("cairn %s\n", CAIRN_VERSION);
+		status = 0;
+		goto out;
+	}
+	if (argc < 2 || !strcmp(argv[1], "help")) {
+		usage(help || argc > 1 ? stdout : stderr);
+		status = help || argc > 1 ? 0 : EXIT_MISUSE;
+		goto out;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strcmp(argv[1], commands[i].name))
+			continue;
+		cx.command = &commands[i];
+		if (help) {
+			command_usage(stdout, &commands[i]);
+			status = 0;
+		} else {
+			status = commands[i].run(&cx, argc - 1, argv + 1);
+		}
+		goto out;
+	}
+	fprintf(stderr, "cairn: there is no command '%s' (see cairn --help)\n", argv[1]);
+out:
+	free(cx.repo);
+	/* A full disk or a closed pipe behind stdout is a failure too. */
+	if (fflush(stdout) && !status)
+		status = EXIT_FAILED;
+	return status;
+}

@@ -1,0 +1,241 @@
+#include "tools/repo.h"
+
+#include "store/error.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int path_in(char out[PATH_MAX], const char *dir, const char *name)
+{
+	return snprintf(out, PATH_MAX, "%s/%s", dir, name) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+int file_load(const char *path, size_t max, char **out, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *data = NULL;
+	size_t n = 0;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	data = malloc(max + 1);
+	if (!data) {
+		r = -ENOMEM;
+		goto out;
+	}
+	for (;;) {
+		ssize_t got = read(fd, data + n, max - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			r = -errno;
+			goto out;
+		}
+		n += (size_t)got;
+		if (!got)
+			break;
+		if (n == max) {
+			r = -EFBIG;
+			goto out;
+		}
+	}
+	data[n] = 0;
+	*out = data;
+	if (len)
+		*len = n;
+	data = NULL;
+	r = 0;
+out:
+	free(data);
+	close(fd);
+	return r;
+}
+
+int file_replace(const char *path, const void *data, size_t len, unsigned mode)
+{
+	char temp[PATH_MAX], dir[PATH_MAX];
+	const char *p = data;
+	int fd = -1, r;
+
+	if (snprintf(temp, sizeof temp, "%s.%d", path, getpid()) >= (int)sizeof temp)
+		return -ENAMETOOLONG;
+	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	if (fd < 0)
+		return -errno;
+	while (len) {
+		ssize_t n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			goto failed;
+		p += n;
+		len -= (size_t)n;
+	}
+	if (fsync(fd) < 0)
+		goto failed;
+	if (close(fd) < 0) {
+		fd = -1;
+		goto failed;
+	}
+	fd = -1;
+	if (rename(temp, path) < 0)
+		goto failed;
+	/* The name itself must survive a power cut too. */
+	snprintf(dir, sizeof dir, "%s", path);
+	int d = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d >= 0) {
+		fsync(d);
+		close(d);
+	}
+	return 0;
+failed:
+	r = -errno;
+	if (fd >= 0)
+		close(fd);
+	unlink(temp);
+	return r;
+}
+
+int repo_check(const char *dir)
+{
+	char path[PATH_MAX];
+	char *text = NULL;
+	int r = path_in(path, dir, "version");
+
+	if (r < 0)
+		return r;
+	r = file_load(path, 32, &text, NULL);
+	if (r < 0)
+		return r == -ENOTDIR ? -ENOENT : r;
+	char *end;
+	long version = strtol(text, &end, 10);
+	if (end == text || version < 1)
+		r = ERR_MALFORMED;
+	else
+		r = version > REPO_VERSION ? ERR_NEWER : 0;
+	free(text);
+	return r;
+}
+
+int repo_need(struct context *cx)
+{
+	int r = repo_check(cx->repo);
+
+	if (r == -ENOENT)
+		return fail(cx, "there is no repository at %s: make one with `cairn init`, or name another with --repo", cx->repo);
+	if (r == ERR_NEWER)
+		return fail(cx, "the repository at %s was made by a newer cairn: use that version", cx->repo);
+	if (r < 0)
+		return fail(cx, "cannot use the repository at %s: %s", cx->repo, err_text(r));
+	return 0;
+}
+
+static int make_dirs(const char *dir)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof path, "%s", dir) >= (int)sizeof path)
+		return -ENAMETOOLONG;
+	for (char *p = path + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = 0;
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+int repo_create(const char *dir)
+{
+	char path[PATH_MAX];
+	struct secret_key key = { 0 };
+	struct store *s = NULL;
+	struct buf b = { 0 };
+	int r;
+
+	r = repo_check(dir);
+	if (r != -ENOENT)
+		return r < 0 ? r : -EEXIST;
+	r = make_dirs(dir);
+	if (r < 0)
+		goto out;
+	/* A key that is there already is somebody's name: keep it. */
+	r = path_in(path, dir, "key");
+	if (r < 0)
+		goto out;
+	if (access(path, F_OK) < 0) {
+		key_generate(&key);
+		key_secret_encode(&key, &b);
+		if (b.failed) {
+			r = -ENOMEM;
+			goto out;
+		}
+		r = file_replace(path, b.data, b.len, 0600);
+		if (r < 0)
+			goto out;
+	}
+	path_in(path, dir, "config.json");
+	if (access(path, F_OK) < 0) {
+		r = file_replace(path, "{}\n", 3, 0600);
+		if (r < 0)
+			goto out;
+	}
+	r = repo_store(dir, STORE_WRITE | STORE_CREATE, 0, &s);
+	if (r < 0)
+		goto out;
+	r = store_close(s);
+	if (r < 0)
+		goto out;
+	/* Last, since it says that all the rest is there. */
+	path_in(path, dir, "version");
+	r = file_replace(path, "1\n", 2, 0644);
+out:
+	sodium_memzero(&key, sizeof key);
+	if (b.data)
+		sodium_memzero(b.data, b.len);
+	buf_release(&b);
+	return r;
+}
+
+int repo_key(const char *dir, struct secret_key *out)
+{
+	char path[PATH_MAX];
+	char *data = NULL;
+	size_t len;
+	int r = path_in(path, dir, "key");
+
+	if (r < 0)
+		return r;
+	r = file_load(path, 4096, &data, &len);
+	if (r < 0)
+		return r;
+	r = key_secret_decode(out, data, len);
+	sodium_memzero(data, len);
+	free(data);
+	return r;
+}
+
+int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store **out)
+{
+	const struct store_config cfg = { .cache_bytes = cache_bytes };
+	char path[PATH_MAX];
+	int r = path_in(path, dir, "store");
+
+	if (r < 0)
+		return r;
+	if ((flags & STORE_CREATE) && mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return store_open(out, path, flags, &cfg);
+}

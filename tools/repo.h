@@ -1,0 +1,39 @@
+/*
+ * The repository: a directory with this node's key, its settings, the store,
+ * the last records of names, and the daemon's socket (doc/formats.md).
+ *	version		"1"
+ *	key		serialized PrivateKey of libp2p, mode 0600
+ *	config.json	settings that differ from the defaults
+ *	store/		blocks
+ *	names/		newest verified record of each name
+ *	control.sock	while a daemon runs
+ */
+#ifndef TOOLS_REPO_H
+#define TOOLS_REPO_H
+
+#include "net/key.h"
+#include "store/store.h"
+#include "tools/command.h"
+
+#define REPO_VERSION 1
+
+/* 0, -ENOENT (no repository), ERR_NEWER, or an errno. */
+int repo_check(const char *dir);
+/* repo_check() with a message for the user: 0 or an exit status. */
+int repo_need(struct context *cx);
+
+/* Make one: -EEXIST if there is one. */
+int repo_create(const char *dir);
+
+/* The node's key.  ERR_MALFORMED, or an errno. */
+int repo_key(const char *dir, struct secret_key *out);
+
+/* Open the store inside: flags as for store_open(). */
+int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store **out);
+
+/* Replace a file at once: written beside it, synced, renamed. */
+int file_replace(const char *path, const void *data, size_t len, unsigned mode);
+/* The whole of a small file, NUL-terminated; the caller frees. */
+int file_load(const char *path, size_t max, char **out, size_t *len);
+
+#endif
