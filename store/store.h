@@ -1,7 +1,8 @@
 /*
  * The block store: blocks by multihash, in append-only segments with an LMDB
  * index (doc/formats.md).  One process writes (it holds the lock); any number
- * of others may read.  All functions but open and close may be called from any
+ * of others may read: they see what was synced.  A process opens a store at
+ * most once at a time, and not across a fork.  All functions but open and close may be called from any
  * thread.  They may wait for the disk, so not from the loop thread, except
  * store_cached() and store_has().
  *
@@ -77,6 +78,14 @@ struct store_stat {
 	uint64_t cached_bytes;	/* in memory */
 };
 void store_stat(struct store *s, struct store_stat *out);
+
+/*
+ * Make the index of the store in `dir` anew from its segments alone; nobody
+ * else may write there.  Blocks whose records are damaged are left out: *blocks
+ * (may be NULL) is how many are in, *damaged how many bytes were no records.
+ * -EBUSY, -ENOENT, ERR_NEWER, or an errno; the old index is there until then.
+ */
+int store_rebuild(const char *dir, uint64_t *blocks, uint64_t *damaged);
 
 /* The store as a source of blocks; valid as long as the store. */
 struct block_source *store_source(struct store *s);

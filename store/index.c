@@ -1,0 +1,599 @@
+#include "store/index.h"
+
+#include "store/buf.h"
+#include "store/error.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define INDEX_VERSION 1
+#define PLACE_SIZE    16
+#define META_SIZE     16
+#define MAP_BYTES     (sizeof(size_t) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
+#define MAP_BYTES_MIN ((size_t)64 << 20)
+/* In a large tree each new name may dirty a page of its own, which LMDB keeps
+ * in memory until the commit: 4,096 of them are 16 MiB. */
+#define NAMES_PER_TXN 4096
+/* Readers at one time; more threads wait, for microseconds. */
+#define READERS 8
+#define EACH_BATCH (64u << 10) /* bytes of names between two calls back */
+
+/* A read transaction that is kept, reset, between uses. */
+struct reader {
+	pthread_mutex_t lock;
+	MDB_txn *txn;
+};
+
+struct index {
+	MDB_env *env;
+	MDB_dbi blocks, meta;
+	pthread_mutex_t write; /* one writing transaction, or a change of the map */
+	unsigned turn;	       /* atomic: which reader to wait for */
+	struct reader readers[READERS];
+};
+
+struct meta {
+	struct mark covered;
+	uint64_t bytes;
+};
+
+static int error_of(int rc)
+{
+	switch (rc) {
+	case 0:
+		return 0;
+	case MDB_VERSION_MISMATCH:
+	case MDB_INVALID:
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INCOMPATIBLE:
+	case MDB_NOTFOUND: /* of a database or a record that must be there */
+	case MDB_BAD_TXN:
+	case MDB_PAGE_FULL:
+	case MDB_CURSOR_FULL:
+		return ERR_CORRUPT;
+	case MDB_MAP_FULL:
+	case MDB_TXN_FULL:
+		return -ENOSPC;
+	case MDB_READERS_FULL:
+		return -EAGAIN;
+	}
+	return rc > 0 ? -rc : -EIO;
+}
+
+/* The map is only address space, but some processes have little of it. */
+static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t bytes)
+{
+	int rc;
+
+	for (;; bytes /= 4) {
+		rc = mdb_env_create(&ix->env);
+		if (rc)
+			return error_of(rc);
+		mdb_env_set_maxdbs(ix->env, 2);
+		mdb_env_set_maxreaders(ix->env, 512);
+		mdb_env_set_mapsize(ix->env, bytes);
+		rc = mdb_env_open(ix->env, dir, env_flags, 0600);
+		if (rc == EACCES && (env_flags & MDB_RDONLY) && !(env_flags & MDB_NOLOCK)) {
+			/* We may not write the table of readers: do without it. */
+			env_flags |= MDB_NOLOCK;
+			bytes *= 4;
+		} else if (rc != ENOMEM || bytes / 4 < MAP_BYTES_MIN) {
+			return error_of(rc);
+		}
+		mdb_env_close(ix->env);
+		ix->env = NULL;
+	}
+}
+
+/* LMDB trusts its file; a page that is not there would be a SIGBUS. */
+static int check_length(struct index *ix, bool extend)
+{
+	MDB_envinfo info;
+	struct stat st;
+	MDB_stat page;
+	int fd, rc;
+
+	rc = mdb_env_info(ix->env, &info);
+	if (!rc)
+		rc = mdb_env_stat(ix->env, &page);
+	if (!rc)
+		rc = mdb_env_get_fd(ix->env, &fd);
+	if (rc)
+		return error_of(rc);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	off_t need = (off_t)(info.me_last_pgno + 1) * page.ms_psize;
+	if (st.st_size >= need)
+		return 0;
+	/* Pages at the end that came free before they were written. */
+	if (extend)
+		return ftruncate(fd, need) < 0 ? -errno : 0;
+	return ERR_CORRUPT;
+}
+
+static int meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
+{
+	MDB_val key = { 7, "covered" }, value;
+	int rc = mdb_get(txn, ix->meta, &key, &value);
+
+	if (rc)
+		return error_of(rc);
+	struct cursor in = cursor_over(value.mv_data, value.mv_size);
+	out->covered.segment = cursor_u32le(&in);
+	out->covered.offset = cursor_u32le(&in);
+	out->bytes = cursor_u64le(&in);
+	return cursor_done(&in) && out->covered.offset % 8 == 0 ? 0 : ERR_CORRUPT;
+}
+
+static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
+{
+	MDB_val key = { 7, "covered" };
+	uint8_t bytes[META_SIZE];
+
+	for (int i = 0; i < 4; i++) {
+		bytes[i] = (uint8_t)(m->covered.segment >> (8 * i));
+		bytes[4 + i] = (uint8_t)(m->covered.offset >> (8 * i));
+	}
+	for (int i = 0; i < 8; i++)
+		bytes[8 + i] = (uint8_t)(m->bytes >> (8 * i));
+	MDB_val value = { sizeof bytes, bytes };
+	return error_of(mdb_put(txn, ix->meta, &key, &value, 0));
+}
+
+static int make_tables(struct index *ix)
+{
+	uint8_t version[4] = { INDEX_VERSION };
+	MDB_val key = { 7, "version" }, value = { sizeof version, version };
+	struct meta empty = { { 0, 0 }, 0 };
+	MDB_txn *txn = NULL;
+	int r;
+
+	r = error_of(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	if (r < 0)
+		return r;
+	r = error_of(mdb_dbi_open(txn, "blocks", MDB_CREATE, &ix->blocks));
+	if (!r)
+		r = error_of(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
+	if (!r)
+		r = error_of(mdb_put(txn, ix->meta, &key, &value, MDB_NOOVERWRITE));
+	if (!r)
+		r = meta_put(ix, txn, &empty);
+	if (r < 0) {
+		mdb_txn_abort(txn);
+		return r;
+	}
+	return error_of(mdb_txn_commit(txn));
+}
+
+static int open_tables(struct index *ix)
+{
+	MDB_val key = { 7, "version" }, value;
+	MDB_txn *txn = NULL;
+	struct meta m;
+	int r;
+
+	r = error_of(mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn));
+	if (r < 0)
+		return r;
+	r = error_of(mdb_dbi_open(txn, "blocks", 0, &ix->blocks));
+	if (!r)
+		r = error_of(mdb_dbi_open(txn, "meta", 0, &ix->meta));
+	if (!r)
+		r = error_of(mdb_get(txn, ix->meta, &key, &value));
+	if (!r) {
+		struct cursor in = cursor_over(value.mv_data, value.mv_size);
+		uint32_t version = cursor_u32le(&in);
+		if (!cursor_done(&in) || !version)
+			r = ERR_CORRUPT;
+		else if (version > INDEX_VERSION)
+			r = ERR_NEWER;
+	}
+	if (!r)
+		r = meta_get(ix, txn, &m);
+	if (r < 0) {
+		mdb_txn_abort(txn);
+		return r;
+	}
+	/* A commit keeps the handles, even of a read transaction. */
+	return error_of(mdb_txn_commit(txn));
+}
+
+int index_open(struct index **out, const char *dir, unsigned flags, size_t map_bytes)
+{
+	unsigned env_flags = MDB_NOTLS | MDB_NORDAHEAD | (flags & INDEX_WRITE ? 0 : MDB_RDONLY);
+	struct index *ix = calloc(1, sizeof *ix);
+	bool fresh = false;
+	struct stat st;
+	char *file = NULL;
+	int dead, r;
+
+	if (!ix)
+		return -ENOMEM;
+	pthread_mutex_init(&ix->write, NULL);
+	for (int i = 0; i < READERS; i++)
+		pthread_mutex_init(&ix->readers[i].lock, NULL);
+	if (asprintf(&file, "%s/data.mdb", dir) < 0) {
+		file = NULL;
+		r = -ENOMEM;
+		goto out;
+	}
+	/* LMDB would take an empty file for a wish to begin anew. */
+	if (stat(file, &st) < 0 || !st.st_size) {
+		fresh = flags & INDEX_CREATE;
+		if (!fresh) {
+			r = ERR_CORRUPT;
+			goto out;
+		}
+	}
+	r = map_env(ix, dir, env_flags, map_bytes ? map_bytes : MAP_BYTES);
+	/* Readers that were killed would keep pages from being used again. */
+	if (!r && (flags & INDEX_WRITE))
+		r = error_of(mdb_reader_check(ix->env, &dead));
+	if (!r)
+		r = check_length(ix, false);
+	if (!r)
+		r = fresh ? make_tables(ix) : open_tables(ix);
+	if (r < 0)
+		goto out;
+	*out = ix;
+	ix = NULL;
+out:
+	free(file);
+	index_close(ix);
+	return r;
+}
+
+void index_close(struct index *ix)
+{
+	if (!ix)
+		return;
+	for (int i = 0; i < READERS; i++) {
+		if (ix->readers[i].txn)
+			mdb_txn_abort(ix->readers[i].txn);
+		pthread_mutex_destroy(&ix->readers[i].lock);
+	}
+	if (ix->env)
+		mdb_env_close(ix->env);
+	pthread_mutex_destroy(&ix->write);
+	free(ix);
+}
+
+static int resize(struct index *ix, size_t bytes)
+{
+	int rc;
+
+	/* LMDB wants no transaction to be active meanwhile. */
+	for (int i = 0; i < READERS; i++)
+		pthread_mutex_lock(&ix->readers[i].lock);
+	rc = mdb_env_set_mapsize(ix->env, bytes);
+	for (int i = 0; i < READERS; i++)
+		pthread_mutex_unlock(&ix->readers[i].lock);
+	return error_of(rc);
+}
+
+/* Begin to read: 0, and a reader that read_end() takes back; or an error. */
+static int read_begin(struct index *ix, struct reader **out)
+{
+	for (;;) {
+		unsigned first = __atomic_fetch_add(&ix->turn, 1, __ATOMIC_RELAXED);
+		struct reader *rd = NULL;
+		int rc;
+
+		/* The first ones are preferred: most of the time one is enough. */
+		for (int i = 0; i < READERS && !rd; i++)
+			if (!pthread_mutex_trylock(&ix->readers[i].lock))
+				rd = &ix->readers[i];
+		if (!rd) {
+			rd = &ix->readers[first % READERS];
+			pthread_mutex_lock(&rd->lock);
+		}
+		rc = rd->txn ? mdb_txn_renew(rd->txn)
+			     : mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &rd->txn);
+		if (!rc) {
+			*out = rd;
+			return 0;
+		}
+		pthread_mutex_unlock(&rd->lock);
+		if (rc != MDB_MAP_RESIZED)
+			return error_of(rc);
+		/* The writer, another process, has taken more: do the same. */
+		rc = resize(ix, 0);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+static void read_end(struct reader *rd)
+{
+	mdb_txn_reset(rd->txn);
+	pthread_mutex_unlock(&rd->lock);
+}
+
+static int place_get(const MDB_val *value, struct place *out)
+{
+	struct cursor in = cursor_over(value->mv_data, value->mv_size);
+
+	out->segment = cursor_u32le(&in);
+	out->offset = cursor_u32le(&in);
+	out->stored = cursor_u32le(&in);
+	out->size = cursor_u32le(&in);
+	return cursor_done(&in) && out->size <= BLOCK_MAX && out->stored <= BLOCK_MAX
+		       ? 0
+		       : ERR_CORRUPT;
+}
+
+static void place_put(uint8_t out[PLACE_SIZE], const struct place *at)
+{
+	const uint32_t fields[] = { at->segment, at->offset, at->stored, at->size };
+
+	for (int i = 0; i < PLACE_SIZE; i++)
+		out[i] = (uint8_t)(fields[i / 4] >> (8 * (i % 4)));
+}
+
+int index_find(struct index *ix, const uint8_t *name, size_t name_size, struct place *out)
+{
+	MDB_val key = { name_size, (void *)name }, value;
+	struct reader *rd = NULL;
+	int r = read_begin(ix, &rd);
+
+	if (r < 0)
+		return r;
+	int rc = mdb_get(rd->txn, ix->blocks, &key, &value);
+	if (rc == MDB_NOTFOUND)
+		r = 0;
+	else if (rc)
+		r = error_of(rc);
+	else
+		r = place_get(&value, out) < 0 ? ERR_CORRUPT : 1;
+	read_end(rd);
+	return r;
+}
+
+static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
+		      struct meta *m)
+{
+	uint8_t bytes[PLACE_SIZE];
+	MDB_val key = { e->name_size, e->name }, value = { sizeof bytes, bytes };
+	struct place old;
+	int rc, r;
+
+	place_put(bytes, &e->at);
+	rc = mdb_put(txn, ix->blocks, &key, &value, MDB_NOOVERWRITE);
+	if (rc == MDB_KEYEXIST) {
+		r = place_get(&value, &old);
+		if (r < 0)
+			return r;
+		m->bytes -= old.size;
+		value = (MDB_val){ sizeof bytes, bytes };
+		rc = mdb_put(txn, ix->blocks, &key, &value, 0);
+	}
+	if (rc)
+		return rc == MDB_MAP_FULL ? -EOVERFLOW : error_of(rc);
+	m->bytes += e->at.size;
+	return 0;
+}
+
+/* One transaction of a commit: entries [from, to) of the batch. */
+static int commit_part(struct index *ix, const struct pending *batch, size_t from,
+		       size_t to, const struct mark *covered)
+{
+	MDB_txn *txn = NULL;
+	struct meta m;
+	int r;
+
+	r = error_of(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	if (r < 0)
+		return r;
+	r = meta_get(ix, txn, &m);
+	for (size_t i = from; i < to && !r; i++)
+		if (!batch->list[i]->dead)
+			r = commit_one(ix, txn, batch->list[i], &m);
+	if (!r) {
+		if (covered)
+			m.covered = *covered;
+		r = meta_put(ix, txn, &m);
+	}
+	if (r < 0) {
+		mdb_txn_abort(txn);
+		return r;
+	}
+	int rc = mdb_txn_commit(txn);
+	return rc == MDB_MAP_FULL ? -EOVERFLOW : error_of(rc);
+}
+
+int index_commit(struct index *ix, const struct pending *batch, const struct mark *covered)
+{
+	size_t from = 0, to;
+	MDB_envinfo info;
+	int r;
+
+	pthread_mutex_lock(&ix->write);
+	do {
+		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
+		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL);
+		if (r == -EOVERFLOW) {
+			r = error_of(mdb_env_info(ix->env, &info));
+			if (!r)
+				r = resize(ix, 2 * info.me_mapsize);
+			if (!r)
+				continue;
+		}
+		if (r < 0)
+			goto out;
+		from = to;
+	} while (from < batch->n);
+	r = check_length(ix, true);
+out:
+	pthread_mutex_unlock(&ix->write);
+	return r;
+}
+
+static int drop(struct index *ix, MDB_txn *txn, MDB_val *key, const struct place *at)
+{
+	struct place now;
+	struct meta m;
+	MDB_val value;
+	int rc, r;
+
+	rc = mdb_get(txn, ix->blocks, key, &value);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	r = rc ? error_of(rc) : place_get(&value, &now);
+	if (r < 0)
+		return r;
+	if (now.segment != at->segment || now.offset != at->offset)
+		return 0;
+	r = error_of(mdb_del(txn, ix->blocks, key, NULL));
+	if (!r)
+		r = meta_get(ix, txn, &m);
+	if (r < 0)
+		return r;
+	m.bytes -= now.size;
+	r = meta_put(ix, txn, &m);
+	return r < 0 ? r : 1;
+}
+
+int index_drop(struct index *ix, const uint8_t *name, size_t name_size,
+	       const struct place *at)
+{
+	MDB_val key = { name_size, (void *)name };
+	MDB_txn *txn = NULL;
+	int rc, r;
+
+	pthread_mutex_lock(&ix->write);
+	r = error_of(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	if (r < 0)
+		goto out;
+	r = drop(ix, txn, &key, at);
+	if (r <= 0) {
+		mdb_txn_abort(txn);
+		goto out;
+	}
+	rc = mdb_txn_commit(txn);
+	if (rc)
+		r = error_of(rc);
+	else if (check_length(ix, true) < 0)
+		r = -EIO;
+out:
+	pthread_mutex_unlock(&ix->write);
+	return r;
+}
+
+int index_covered(struct index *ix, struct mark *out)
+{
+	struct reader *rd = NULL;
+	struct meta m;
+	int r = read_begin(ix, &rd);
+
+	if (r < 0)
+		return r;
+	r = meta_get(ix, rd->txn, &m);
+	read_end(rd);
+	if (!r)
+		*out = m.covered;
+	return r;
+}
+
+/* Copy names and places behind `last` (empty: from the start) into `out`, as
+ * name size | name | place; up to EACH_BATCH bytes. */
+static int collect(struct index *ix, const uint8_t *last, size_t last_size, struct buf *out)
+{
+	MDB_val key = { last_size, (void *)last }, value;
+	MDB_cursor *cursor = NULL;
+	struct reader *rd = NULL;
+	int r = read_begin(ix, &rd);
+
+	if (r < 0)
+		return r;
+	int rc = mdb_cursor_open(rd->txn, ix->blocks, &cursor);
+	if (rc)
+		goto out;
+	rc = mdb_cursor_get(cursor, &key, &value, last_size ? MDB_SET_RANGE : MDB_FIRST);
+	if (!rc && last_size && key.mv_size == last_size && !memcmp(key.mv_data, last, last_size))
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	while (!rc && out->len < EACH_BATCH && !out->failed) {
+		if (key.mv_size > RECORD_NAME_MAX || value.mv_size != PLACE_SIZE) {
+			r = ERR_CORRUPT;
+			break;
+		}
+		buf_u8(out, (uint8_t)key.mv_size);
+		buf_append(out, key.mv_data, key.mv_size);
+		buf_append(out, value.mv_data, value.mv_size);
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+out:
+	read_end(rd);
+	if (r < 0)
+		return r;
+	if (rc && rc != MDB_NOTFOUND)
+		return error_of(rc);
+	return out->failed ? -ENOMEM : 0;
+}
+
+int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *, size_t),
+	       void *arg)
+{
+	uint8_t last[RECORD_NAME_MAX];
+	size_t last_size = 0;
+	struct buf names = { 0 };
+	int r;
+
+	for (;;) {
+		buf_clear(&names);
+		r = collect(ix, last, last_size, &names);
+		if (r < 0 || !names.len)
+			break;
+		struct cursor in = cursor_over(names.data, names.len);
+		while (!r && cursor_left(&in)) {
+			struct multihash name;
+			struct place at;
+			last_size = cursor_u8(&in);
+			const uint8_t *key = cursor_take(&in, last_size);
+			MDB_val value = { PLACE_SIZE, (void *)cursor_take(&in, PLACE_SIZE) };
+			memcpy(last, key, last_size);
+			r = place_get(&value, &at);
+			if (!r)
+				r = multihash_decode(&name, key, last_size) < 0 ? ERR_CORRUPT : 0;
+			if (!r)
+				r = each(arg, &name, at.size);
+		}
+		if (r)
+			break;
+	}
+	buf_release(&names);
+	return r;
+}
+
+int index_stat(struct index *ix, uint64_t *blocks, uint64_t *bytes, uint64_t *disk)
+{
+	struct reader *rd = NULL;
+	struct stat st;
+	MDB_stat tree;
+	struct meta m;
+	int fd, r;
+
+	r = read_begin(ix, &rd);
+	if (r < 0)
+		return r;
+	r = error_of(mdb_stat(rd->txn, ix->blocks, &tree));
+	if (!r)
+		r = meta_get(ix, rd->txn, &m);
+	read_end(rd);
+	if (!r)
+		r = error_of(mdb_env_get_fd(ix->env, &fd));
+	if (!r && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	*blocks = tree.ms_entries;
+	*bytes = m.bytes;
+	*disk = (uint64_t)st.st_blocks * 512;
+	return 0;
+}

@@ -1,0 +1,60 @@
+/*
+ * The index of a store, in LMDB: where each block lies (doc/formats.md).
+ *	"blocks"	name -> u32 segment | u32 offset | u32 stored | u32 size
+ *	"meta"		"version" -> u32
+ *			"covered" -> u32 segment | u32 offset | u64 bytes of all blocks
+ * Little-endian.  Everything that lies in the segments before the place
+ * "covered" is in the index.  A process opens one index at most once.
+ *
+ * Any thread may call; each call is a transaction of its own, and short.
+ * Beside the errors named, all return ERR_CORRUPT if LMDB finds its file
+ * damaged, or an errno.
+ */
+#ifndef STORE_INDEX_H
+#define STORE_INDEX_H
+
+#include "store/pending.h"
+
+struct index;
+
+#define INDEX_WRITE  1u
+#define INDEX_CREATE 2u /* with INDEX_WRITE: make it if it is not there */
+
+struct mark {
+	uint32_t segment, offset;
+};
+
+/*
+ * Open the index in directory `dir` (which exists).  `map_bytes` of address
+ * space are taken; a writer that needs more takes more (0: 64 GiB).
+ * ERR_CORRUPT: cut, zeroed, absent or not an index; ERR_NEWER.
+ */
+int index_open(struct index **out, const char *dir, unsigned flags, size_t map_bytes);
+void index_close(struct index *ix); /* NULL is allowed */
+
+/* 1 and the place, or 0, or an error. */
+int index_find(struct index *ix, const uint8_t *name, size_t name_size,
+	       struct place *out);
+
+/*
+ * Add what is in `batch` (sorted; dead entries are left out; a name that is
+ * there already gets its new place), in as many transactions as keep memory small; the last one
+ * moves the mark.  When it returns 0, all is on disk.
+ */
+int index_commit(struct index *ix, const struct pending *batch, const struct mark *covered);
+
+/* Forget a name if it lies at `at`: 1 if it did, 0 if not, or an error. */
+int index_drop(struct index *ix, const uint8_t *name, size_t name_size,
+	       const struct place *at);
+
+int index_covered(struct index *ix, struct mark *out);
+
+/* Give every name to each(), between transactions, until it returns non-zero,
+ * which is passed on. */
+int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *, size_t),
+	       void *arg);
+
+/* Blocks, bytes of their content, and bytes of the index's own file. */
+int index_stat(struct index *ix, uint64_t *blocks, uint64_t *bytes, uint64_t *disk);
+
+#endif

@@ -1,0 +1,409 @@
+#include "store/segment.h"
+
+#include "store/error.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define FILE_NAME_MAX 16
+
+struct segment *segment_ref(struct segment *g)
+{
+	__atomic_add_fetch(&g->refs, 1, __ATOMIC_RELAXED);
+	return g;
+}
+
+void segment_unref(struct segment *g)
+{
+	if (!g || __atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	close(g->fd);
+	free(g);
+}
+
+int segments_open(struct segments *s, int parent)
+{
+	*s = (struct segments){
+		.dir = openat(parent, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	};
+	if (s->dir < 0)
+		return -errno;
+	pthread_mutex_init(&s->lock, NULL);
+	return 0;
+}
+
+void segments_close(struct segments *s)
+{
+	for (int i = 0; i < SEGMENTS_OPEN_MAX; i++)
+		segment_unref(s->open[i].file);
+	pthread_mutex_destroy(&s->lock);
+	close(s->dir);
+}
+
+/* The number a file name stands for, or -1. */
+static int64_t file_number(const char *name)
+{
+	uint32_t number = 0;
+
+	for (int i = 0; i < 8; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return -1;
+		number = number * 10 + (uint32_t)(name[i] - '0');
+	}
+	return strcmp(name + 8, ".seg") ? -1 : number;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+int segments_list(struct segments *s, uint32_t **numbers, size_t *n, uint64_t *bytes)
+{
+	uint32_t *list = NULL;
+	size_t count = 0, room = 0;
+	struct dirent *e;
+	struct stat st;
+	int r = 0;
+
+	*bytes = 0;
+	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while (errno = 0, (e = readdir(d))) {
+		int64_t number = file_number(e->d_name);
+		if (number < 0)
+			continue;
+		if (count == room) {
+			room = room ? 2 * room : 64;
+			uint32_t *more = realloc(list, room * sizeof *list);
+			if (!more) {
+				r = -ENOMEM;
+				goto out;
+			}
+			list = more;
+		}
+		list[count++] = (uint32_t)number;
+		if (!fstatat(s->dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			*bytes += (uint64_t)st.st_size;
+	}
+	r = -errno;
+	if (r < 0)
+		goto out;
+	if (count)
+		qsort(list, count, sizeof *list, by_number);
+	*numbers = list;
+	*n = count;
+	list = NULL;
+out:
+	free(list);
+	closedir(d);
+	return r;
+}
+
+static int open_file(struct segments *s, uint32_t number, int flags, struct segment **out)
+{
+	struct segment *g = malloc(sizeof *g);
+	char name[FILE_NAME_MAX];
+
+	if (!g)
+		return -ENOMEM;
+	*g = (struct segment){ .number = number, .refs = 1 };
+	snprintf(name, sizeof name, "%08u.seg", number);
+	g->fd = openat(s->dir, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (g->fd < 0) {
+		int r = -errno;
+		free(g);
+		return r;
+	}
+	*out = g;
+	return 0;
+}
+
+static int write_all(int fd, struct iovec *iov, int n, off_t offset)
+{
+	while (n) {
+		ssize_t done = pwritev(fd, iov, n, offset);
+		if (done < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (!done)
+			return -EIO;
+		offset += done;
+		while (n && (size_t)done >= iov->iov_len) {
+			done -= (ssize_t)iov->iov_len;
+			iov++;
+			n--;
+		}
+		if (n) {
+			iov->iov_base = (char *)iov->iov_base + done;
+			iov->iov_len -= (size_t)done;
+		}
+	}
+	return 0;
+}
+
+int segment_create(struct segments *s, uint32_t number, struct segment **out)
+{
+	uint8_t header[SEGMENT_HEADER];
+	struct iovec iov = { header, sizeof header };
+	struct segment *g = NULL;
+	int r;
+
+	if (number > SEGMENT_NUMBER_MAX)
+		return -ENOSPC;
+	r = open_file(s, number, O_RDWR | O_CREAT | O_EXCL, &g);
+	if (r < 0)
+		return r;
+	segment_header_encode(header, number);
+	r = write_all(g->fd, &iov, 1, 0);
+	if (r < 0) {
+		char name[FILE_NAME_MAX];
+		snprintf(name, sizeof name, "%08u.seg", number);
+		unlinkat(s->dir, name, 0);
+		segment_unref(g);
+		return r;
+	}
+	*out = g;
+	return 0;
+}
+
+int segment_open(struct segments *s, uint32_t number, struct segment **out)
+{
+	return open_file(s, number, O_RDWR, out);
+}
+
+int segment_write(struct segment *g, uint32_t offset, const struct record *rec,
+		  const uint8_t *name, const void *data)
+{
+	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
+	uint8_t zero[8] = { 0 };
+	uint32_t head_size = RECORD_HEADER + rec->name_size;
+	uint32_t pad = record_span(rec->name_size, rec->stored) - head_size - rec->stored;
+	struct iovec iov[3] = {
+		{ head, head_size }, { (void *)data, rec->stored }, { zero, pad }
+	};
+	int r;
+
+	record_encode(head, rec, name, g->number, offset);
+	r = write_all(g->fd, iov, 3, offset);
+	/* A leftover is written over by the next record: cutting is tidiness. */
+	if (r < 0 && ftruncate(g->fd, offset) < 0)
+		return r;
+	return r;
+}
+
+/* The open file of that number, for reading; opened if need be. */
+static int acquire(struct segments *s, uint32_t number, struct segment **out)
+{
+	struct segment *g = NULL, *old = NULL;
+	int oldest = 0, r;
+
+	pthread_mutex_lock(&s->lock);
+	for (int i = 0; i < SEGMENTS_OPEN_MAX && s->open[i].file; i++)
+		if (s->open[i].file->number == number) {
+			s->open[i].used = ++s->clock;
+			*out = segment_ref(s->open[i].file);
+			pthread_mutex_unlock(&s->lock);
+			return 0;
+		}
+	pthread_mutex_unlock(&s->lock);
+
+	r = open_file(s, number, O_RDONLY, &g);
+	if (r < 0)
+		return r;
+
+	pthread_mutex_lock(&s->lock);
+	for (int i = 0; i < SEGMENTS_OPEN_MAX; i++) {
+		if (!s->open[i].file || s->open[i].file->number == number) {
+			oldest = i;
+			break;
+		}
+		if (s->open[i].used < s->open[oldest].used)
+			oldest = i;
+	}
+	old = s->open[oldest].file;
+	s->open[oldest].file = segment_ref(g);
+	s->open[oldest].used = ++s->clock;
+	pthread_mutex_unlock(&s->lock);
+	segment_unref(old);
+	*out = g;
+	return 0;
+}
+
+/* Bytes read, fewer only at the end of the file; or a negative errno. */
+static ssize_t read_all(int fd, struct iovec *iov, int n, off_t offset)
+{
+	ssize_t total = 0;
+
+	while (n) {
+		ssize_t got = preadv(fd, iov, n, offset + total);
+		if (got < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (!got)
+			break;
+		total += got;
+		while (n && (size_t)got >= iov->iov_len) {
+			got -= (ssize_t)iov->iov_len;
+			iov++;
+			n--;
+		}
+		if (n) {
+			iov->iov_base = (char *)iov->iov_base + got;
+			iov->iov_len -= (size_t)got;
+		}
+	}
+	return total;
+}
+
+int segment_read(struct segments *s, const struct place *at, const uint8_t *name,
+		 size_t name_size, void *data)
+{
+	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
+	size_t head_size = RECORD_HEADER + name_size;
+	struct iovec iov[2] = { { head, head_size }, { data, at->stored } };
+	struct segment *g = NULL;
+	struct record rec;
+	int r;
+
+	r = acquire(s, at->segment, &g);
+	if (r < 0)
+		return r == -ENOENT || r == -ELOOP ? ERR_CORRUPT : r;
+	ssize_t got = read_all(g->fd, iov, 2, at->offset);
+	segment_unref(g);
+	if (got == -EISDIR)
+		return ERR_CORRUPT;
+	if (got < 0)
+		return (int)got;
+	if ((size_t)got != head_size + at->stored || record_decode(&rec, head, head_size) < 0 ||
+	    rec.name_size != name_size || memcmp(head + RECORD_HEADER, name, name_size) ||
+	    rec.stored != at->stored || rec.size != at->size ||
+	    !record_sound(&rec, head, at->segment, at->offset) ||
+	    record_check(data, rec.stored) != rec.check)
+		return ERR_CORRUPT;
+	return 0;
+}
+
+/* A window that moves over a file. */
+#define WINDOW (4u << 20)
+struct window {
+	int fd;
+	uint8_t *buf;
+	off_t start;
+	size_t len;
+};
+
+/* `n` bytes at `offset`, or NULL with errno (0: the file ends before). */
+static const uint8_t *window_at(struct window *w, off_t offset, size_t n)
+{
+	if (offset < w->start || offset + (off_t)n > w->start + (off_t)w->len) {
+		struct iovec iov = { w->buf, WINDOW };
+		ssize_t got = read_all(w->fd, &iov, 1, offset);
+		w->start = offset;
+		w->len = got < 0 ? 0 : (size_t)got;
+		errno = got < 0 ? (int)-got : 0;
+		if (got < (ssize_t)n)
+			return NULL;
+	}
+	return w->buf + (offset - w->start);
+}
+
+/*
+ * The record at `offset` of a file of `size` bytes: 1 if it is whole, 0 if not,
+ * or a negative errno.  *span: how far it is to where the next one may be.
+ */
+static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint32_t size,
+			bool strong, struct multihash *name, struct place *at,
+			uint32_t *span)
+{
+	uint32_t left = size - offset, whole;
+	struct record rec;
+	const uint8_t *p;
+
+	*span = 8;
+	if (left < RECORD_HEADER)
+		return 0;
+	p = window_at(w, offset, RECORD_HEADER);
+	if (!p)
+		return -errno;
+	if (record_decode(&rec, p, RECORD_HEADER) < 0)
+		return 0;
+	whole = record_span(rec.name_size, rec.stored);
+	if (whole > left)
+		return 0;
+	p = window_at(w, offset, whole);
+	if (!p)
+		return -errno;
+	if (!record_sound(&rec, p, number, offset) ||
+	    multihash_decode(name, p + RECORD_HEADER, rec.name_size) < 0)
+		return 0;
+	const uint8_t *data = p + RECORD_HEADER + rec.name_size;
+	if (record_check(data, rec.stored) != rec.check) {
+		/* Behind damage, this may be a header that a block pretends. */
+		if (!strong)
+			*span = whole;
+		return 0;
+	}
+	if (strong && multihash_check(name, data, rec.stored) < 0)
+		return 0;
+	*at = (struct place){ number, offset, rec.stored, rec.size };
+	*span = whole;
+	return 1;
+}
+
+int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *arg,
+		 uint32_t *end, uint64_t *damaged)
+{
+	struct window w = { .fd = g->fd, .buf = malloc(WINDOW) };
+	uint32_t offset = from, span;
+	struct multihash name;
+	struct place at;
+	struct stat st;
+	int r = 0;
+
+	*end = from;
+	*damaged = 0;
+	if (!w.buf)
+		return -ENOMEM;
+	if (fstat(g->fd, &st) < 0) {
+		r = -errno;
+		goto out;
+	}
+	/* Nothing of ours is longer, whatever someone did to the file. */
+	uint32_t size = st.st_size > SEGMENT_MAX ? SEGMENT_MAX : (uint32_t)st.st_size;
+
+	while (offset < size) {
+		bool strong = *damaged || *end != offset;
+		r = whole_record(&w, g->number, offset, size, strong, &name, &at, &span);
+		if (r < 0)
+			goto out;
+		if (r) {
+			*damaged += offset - *end;
+			r = each(arg, &name, &at);
+			if (r)
+				goto out;
+			*end = offset + span;
+		}
+		offset += span;
+	}
+out:
+	free(w.buf);
+	return r;
+}

@@ -1,0 +1,78 @@
+/*
+ * The segment files of a store, <dir>/segments/NNNNNNNN.seg: opened by number,
+ * read and written at places, scanned when the index does not know them.
+ * Appending is store_append.c's, which knows where the end is.
+ */
+#ifndef STORE_SEGMENT_H
+#define STORE_SEGMENT_H
+
+#include "store/record.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#define SEGMENTS_OPEN_MAX 64 /* descriptors kept for reading */
+#define SEGMENT_NUMBER_MAX 99999999u
+
+/* An open segment; counted, so that closing waits for its readers. */
+struct segment {
+	int fd;
+	uint32_t number;
+	unsigned refs; /* atomic */
+	struct segment *next; /* in a list of whoever holds it */
+};
+struct segment *segment_ref(struct segment *g);
+void segment_unref(struct segment *g); /* the last one closes; NULL is allowed */
+
+struct segments {
+	int dir; /* descriptor of the folder, owned */
+	pthread_mutex_t lock;
+	struct {
+		struct segment *file;
+		uint64_t used;
+	} open[SEGMENTS_OPEN_MAX];
+	uint64_t clock;
+};
+
+/* The folder "segments" below `parent`.  0 or a negative errno. */
+int segments_open(struct segments *s, int parent);
+void segments_close(struct segments *s);
+
+/* The numbers of the files that exist, ascending, in an array to free(); and
+ * their bytes together. */
+int segments_list(struct segments *s, uint32_t **numbers, size_t *n, uint64_t *bytes);
+
+/* Make a new file with its header: a reference the caller owns, for writing. */
+int segment_create(struct segments *s, uint32_t number, struct segment **out);
+
+/* Open an existing file for writing: a reference the caller owns. */
+int segment_open(struct segments *s, uint32_t number, struct segment **out);
+
+/*
+ * Write a record at `offset`, wholly: 0 or a negative errno.  What an error
+ * left behind is cut off again if it can be; either way it is not a record.
+ */
+int segment_write(struct segment *g, uint32_t offset, const struct record *r,
+		  const uint8_t *name, const void *data);
+
+/*
+ * Read the block `name` from a place into `data` (place->size bytes).
+ *   ERR_CORRUPT  the bytes there are not that record
+ *   or a negative errno: we could not read
+ */
+int segment_read(struct segments *s, const struct place *at, const uint8_t *name,
+		 size_t name_size, void *data);
+
+/*
+ * Give every whole record from `from` on to each(), which stops the scan by
+ * returning non-zero, which is passed on.  Damage is stepped over by looking
+ * for the next record; what was found behind damage is checked by its strong
+ * hash, since the bytes of a block may pretend to be a record.
+ * *end: behind the last whole record; *damaged: bytes stepped over before it.
+ */
+typedef int (*segment_each_fn)(void *arg, const struct multihash *name,
+			       const struct place *at);
+int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *arg,
+		 uint32_t *end, uint64_t *damaged);
+
+#endif

@@ -1,0 +1,369 @@
+#include "store/error.h"
+#include "store/lock.h"
+#include "store/log.h"
+#include "store/store_internal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BAD_MAX 65536 /* damaged places remembered; more are only found again */
+
+static int source_get_block(struct block_source *self, const struct cid *cid,
+			    struct block **out)
+{
+	return store_get((struct store *)self, &cid->hash, out);
+}
+
+static int source_has_block(struct block_source *self, const struct cid *cid)
+{
+	return store_has((struct store *)self, &cid->hash, NULL);
+}
+
+struct block_source *store_source(struct store *s)
+{
+	_Static_assert(offsetof(struct store, source) == 0, "cast above");
+	return &s->source;
+}
+
+static struct store *new_store(const char *path)
+{
+	struct store *s = calloc(1, sizeof *s);
+	pthread_condattr_t attr;
+
+	if (!s)
+		return NULL;
+	s->path = strdup(path);
+	if (!s->path) {
+		free(s);
+		return NULL;
+	}
+	s->source.get = source_get_block;
+	s->source.has = source_has_block;
+	s->dir = s->lock_fd = s->segments.dir = -1;
+	s->filling = &s->tables[0];
+	s->flushing = &s->tables[1];
+	pthread_mutex_init(&s->append, NULL);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->work, &attr);
+	pthread_cond_init(&s->done, NULL);
+	pthread_condattr_destroy(&attr);
+	return s;
+}
+
+/* Everything but stopping the flusher. */
+static void free_store(struct store *s)
+{
+	for (struct segment *g = s->sealed, *next; g; g = next) {
+		next = g->next;
+		segment_unref(g);
+	}
+	segment_unref(s->active);
+	index_close(s->index);
+	cache_free(s->cache);
+	pending_release(&s->tables[0]);
+	pending_release(&s->tables[1]);
+	pending_release(&s->bad);
+	if (s->segments.dir >= 0)
+		segments_close(&s->segments);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	if (s->dir >= 0)
+		close(s->dir);
+	pthread_cond_destroy(&s->work);
+	pthread_cond_destroy(&s->done);
+	pthread_mutex_destroy(&s->append);
+	pthread_mutex_destroy(&s->lock);
+	free(s->path);
+	free(s);
+}
+
+/* The folders of a new store.  Half-made ones of an interrupted try are fine. */
+static int make_folders(int dir)
+{
+	int r = store_index_remove(dir, "index");
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (mkdirat(dir, "index", 0700) < 0)
+		return -errno;
+	if (mkdirat(dir, "segments", 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static int open_parts(struct store *s, unsigned flags)
+{
+	unsigned index_flags = flags & STORE_WRITE ? INDEX_WRITE : 0;
+	uint32_t *numbers = NULL;
+	char *index_dir = NULL;
+	bool fresh = false;
+	size_t n = 0;
+	int r;
+
+	r = store_version_check(s->dir);
+	if (r < 0 && !(r == -ENOENT && (flags & STORE_CREATE)))
+		return r;
+	if (flags & STORE_WRITE) {
+		s->lock_fd = lock_take(s->dir, "lock");
+		if (s->lock_fd < 0)
+			return s->lock_fd;
+		fresh = store_version_check(s->dir) == -ENOENT;
+	}
+	if (fresh) {
+		/* Segments without a version are a store that lost it. */
+		r = segments_open(&s->segments, s->dir);
+		if (!r) {
+			r = segments_list(&s->segments, &numbers, &n, &s->segment_bytes);
+			free(numbers);
+			segments_close(&s->segments);
+			s->segments.dir = -1;
+		}
+		if (r < 0 && r != -ENOENT)
+			return r;
+		if (n)
+			return ERR_CORRUPT;
+		r = make_folders(s->dir);
+		if (r < 0)
+			return r;
+		index_flags |= INDEX_CREATE;
+	}
+	r = segments_open(&s->segments, s->dir);
+	if (r < 0)
+		return r == -ENOENT ? ERR_CORRUPT : r;
+	if (asprintf(&index_dir, "%s/index", s->path) < 0)
+		return -ENOMEM;
+	r = index_open(&s->index, index_dir, index_flags, 0);
+	free(index_dir);
+	if (r < 0)
+		return r;
+	if (fresh) {
+		r = store_version_write(s->dir);
+		if (r < 0)
+			return r;
+	}
+	if (flags & STORE_WRITE)
+		return store_recover(s);
+	r = segments_list(&s->segments, &numbers, &n, &s->segment_bytes);
+	free(numbers);
+	return r;
+}
+
+int store_open(struct store **out, const char *dir, unsigned flags,
+	       const struct store_config *cfg)
+{
+	struct store *s;
+	int r;
+
+	if ((flags & STORE_CREATE) && !(flags & STORE_WRITE))
+		return -EINVAL;
+	s = new_store(dir);
+	if (!s)
+		return -ENOMEM;
+	s->writable = flags & STORE_WRITE;
+	if (getrandom(&s->seed, sizeof s->seed, 0) != sizeof s->seed) {
+		r = -EIO;
+		goto fail;
+	}
+	if (cfg && cfg->cache_bytes) {
+		s->cache = cache_new(cfg->cache_bytes);
+		if (!s->cache) {
+			r = -ENOMEM;
+			goto fail;
+		}
+	}
+	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0) {
+		r = -errno;
+		goto fail;
+	}
+	r = open_parts(s, flags);
+	if (!r && s->writable)
+		r = store_flusher_start(s);
+	if (r < 0)
+		goto fail;
+	*out = s;
+	return 0;
+fail:
+	free_store(s);
+	return r;
+}
+
+int store_close(struct store *s)
+{
+	int r;
+
+	if (!s)
+		return 0;
+	store_flusher_stop(s);
+	r = s->failed ? s->failed : s->full;
+	free_store(s);
+	return r;
+}
+
+/* The live pending entry of a name.  Under `lock`. */
+static struct pending_entry *find_pending(struct store *s, const struct record_name *name)
+{
+	struct pending_entry *e = pending_find(s->filling, name);
+
+	return e ? e : pending_find(s->flushing, name);
+}
+
+static bool same_place(const struct place *a, const struct place *b)
+{
+	return a->segment == b->segment && a->offset == b->offset;
+}
+
+static bool is_bad(struct store *s, const struct record_name *name, const struct place *at)
+{
+	struct pending_entry *e = pending_find(&s->bad, name);
+
+	return e && same_place(&e->at, at);
+}
+
+int store_find(struct store *s, const struct record_name *name, struct place *out)
+{
+	struct pending_entry *e;
+	bool any_bad;
+	int r;
+
+	/* This order: what leaves the tables is in the index already. */
+	pthread_mutex_lock(&s->lock);
+	e = find_pending(s, name);
+	if (e)
+		*out = e->at;
+	any_bad = s->bad.n;
+	pthread_mutex_unlock(&s->lock);
+	if (e)
+		return 1;
+	r = index_find(s->index, name->bytes, name->size, out);
+	if (r > 0 && any_bad) {
+		pthread_mutex_lock(&s->lock);
+		if (is_bad(s, name, out))
+			r = 0;
+		pthread_mutex_unlock(&s->lock);
+	}
+	return r;
+}
+
+/* Forget a record that is not what it should be, and say so once. */
+static void drop(struct store *s, const struct record_name *name, const struct place *at)
+{
+	struct pending_entry *e;
+	bool known;
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	known = is_bad(s, name, at);
+	if (!known && s->bad.n < BAD_MAX)
+		/* Without memory for it, it is found and told again. */
+		(void)pending_add(&s->bad, name, at);
+	for (int i = 0; i < 2; i++) {
+		e = pending_find(&s->tables[i], name);
+		if (e && same_place(&e->at, at))
+			e->dead = true;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (known)
+		return;
+	s->corrupt++;
+	log_line(LOG_ERROR, "store %s: segment %08u: the block at byte %u is damaged", s->path,
+		 at->segment, at->offset);
+	if (!s->writable)
+		return;
+	r = index_drop(s->index, name->bytes, name->size, at);
+	if (r < 0)
+		log_line(LOG_ERROR, "store %s: index: %s", s->path, err_text(r));
+}
+
+int store_get(struct store *s, const struct multihash *name, struct block **out)
+{
+	struct record_name key;
+	struct block *b = NULL;
+	struct place at;
+	uint8_t *data;
+	int r;
+
+	record_name(&key, name, s->seed);
+	b = s->cache ? cache_find(s->cache, name, key.hash) : NULL;
+	if (b) {
+		*out = b;
+		return 0;
+	}
+	r = store_find(s, &key, &at);
+	if (r <= 0)
+		return r < 0 ? r : ERR_MISSING;
+	r = block_reserve(&b, name, at.size, &data);
+	if (r < 0)
+		return r;
+	r = at.stored == at.size ? segment_read(&s->segments, &at, key.bytes, key.size, data)
+				 : ERR_CORRUPT;
+	if (r == ERR_CORRUPT) {
+		drop(s, &key, &at);
+		r = ERR_MISSING;
+	}
+	if (r < 0) {
+		block_unref(b);
+		return r;
+	}
+	if (s->cache)
+		cache_add(s->cache, b, key.hash);
+	*out = b;
+	return 0;
+}
+
+int store_cached(struct store *s, const struct multihash *name, struct block **out)
+{
+	struct record_name key;
+
+	if (!s->cache)
+		return ERR_MISSING;
+	record_name(&key, name, s->seed);
+	struct block *b = cache_find(s->cache, name, key.hash);
+	if (!b)
+		return ERR_MISSING;
+	*out = b;
+	return 0;
+}
+
+int store_has(struct store *s, const struct multihash *name, size_t *size)
+{
+	struct record_name key;
+	struct place at;
+
+	record_name(&key, name, s->seed);
+	if (store_find(s, &key, &at) <= 0)
+		return 0;
+	if (size)
+		*size = at.size;
+	return 1;
+}
+
+int store_each(struct store *s, int (*each)(void *arg, const struct multihash *, size_t),
+	       void *arg)
+{
+	/* So that the index has all; if it cannot, what it has is still right. */
+	if (s->writable)
+		(void)store_sync(s);
+	return index_each(s->index, each, arg);
+}
+
+void store_stat(struct store *s, struct store_stat *out)
+{
+	*out = (struct store_stat){ .corrupt = s->corrupt };
+	if (s->cache)
+		out->cached_bytes = cache_bytes(s->cache);
+	if (index_stat(s->index, &out->blocks, &out->bytes, &out->disk_bytes) < 0)
+		log_line(LOG_ERROR, "store %s: the index cannot be read", s->path);
+	pthread_mutex_lock(&s->lock);
+	out->blocks += s->filling->n + s->flushing->n;
+	out->bytes += s->filling->bytes + s->flushing->bytes;
+	out->disk_bytes += s->segment_bytes;
+	pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,138 @@
+/*
+ * Putting: one record behind the other.  The hash of the bytes is computed
+ * before, so that under the append lock there is only the copy into the page
+ * cache, which the kernel does for one writer of a file at a time anyway.
+ */
+#include "store/error.h"
+#include "store/store_internal.h"
+
+#include <string.h>
+
+int store_note(struct store *s, const struct record_name *name, const struct place *at)
+{
+	bool first = !s->filling->n;
+	int r = pending_add(s->filling, name, at);
+
+	if (r < 0)
+		return r;
+	if (first)
+		s->first_put = store_now_ms();
+	s->tail.segment = at->segment;
+	s->tail.offset = at->offset + record_span(name->size, at->stored);
+	s->puts++;
+	if (first || s->filling->n == FLUSH_NAMES || s->filling->bytes >= FLUSH_BYTES ||
+	    s->tail.offset - s->kicked >= WRITEBACK_BYTES)
+		pthread_cond_signal(&s->work);
+	return 0;
+}
+
+/* Go on in a new file.  Under `append`. */
+static int next_segment(struct store *s)
+{
+	struct segment *g = NULL;
+	int r = segment_create(&s->segments, s->tail.segment + 1, &g);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	if (s->active) {
+		s->active->next = s->sealed;
+		s->sealed = s->active;
+	}
+	s->active = g;
+	s->tail = (struct mark){ g->number, SEGMENT_HEADER };
+	s->kicked = SEGMENT_HEADER;
+	s->dir_dirty = true;
+	s->segment_bytes += SEGMENT_HEADER;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+/* Wait while too much is pending.  Under `lock`. */
+static int wait_for_room(struct store *s)
+{
+	while (!s->failed && s->filling->n >= PENDING_MAX) {
+		if (s->full)
+			return s->full;
+		pthread_cond_wait(&s->done, &s->lock);
+	}
+	return s->failed;
+}
+
+static int append(struct store *s, const struct record_name *name, const void *data,
+		  size_t len)
+{
+	struct record rec = {
+		.kind = RECORD_BLOCK,
+		.encoding = ENCODING_RAW,
+		.name_size = name->size,
+		.stored = (uint32_t)len,
+		.size = (uint32_t)len,
+		.check = record_check(data, len),
+	};
+	uint32_t span = record_span(name->size, rec.stored);
+	int r;
+
+	pthread_mutex_lock(&s->append);
+	pthread_mutex_lock(&s->lock);
+	r = wait_for_room(s);
+	/* Another thread may have been faster with the same block. */
+	bool here = pending_find(s->filling, name) || pending_find(s->flushing, name);
+	pthread_mutex_unlock(&s->lock);
+	if (r < 0 || here)
+		goto out;
+
+	if (!s->active || s->tail.offset + span > SEGMENT_MAX) {
+		r = next_segment(s);
+		if (r < 0)
+			goto out;
+	}
+	struct place at = { s->tail.segment, s->tail.offset, rec.stored, rec.size };
+	r = segment_write(s->active, at.offset, &rec, name->bytes, data);
+	if (r < 0)
+		goto out;
+	pthread_mutex_lock(&s->lock);
+	r = store_note(s, name, &at);
+	if (!r)
+		s->segment_bytes += span;
+	pthread_mutex_unlock(&s->lock);
+out:
+	pthread_mutex_unlock(&s->append);
+	return r;
+}
+
+int store_put_bytes(struct store *s, const struct multihash *name, const void *data,
+		    size_t len)
+{
+	struct record_name key;
+	struct place at;
+	int r;
+
+	if (!s->writable)
+		return -EROFS;
+	if (len > BLOCK_MAX)
+		return -EFBIG;
+	pthread_mutex_lock(&s->lock);
+	r = s->failed;
+	pthread_mutex_unlock(&s->lock);
+	if (r < 0)
+		return r;
+	record_name(&key, name, s->seed);
+	r = store_find(s, &key, &at);
+	if (r)
+		return r < 0 ? r : 0;
+	return append(s, &key, data, len);
+}
+
+int store_put(struct store *s, struct block *b)
+{
+	int r = store_put_bytes(s, &b->name, b->data, b->size);
+
+	/* What was fetched is about to be read. */
+	if (!r && s->cache) {
+		struct record_name key;
+		record_name(&key, &b->name, s->seed);
+		cache_add(s->cache, b, key.hash);
+	}
+	return r;
+}

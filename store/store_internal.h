@@ -1,0 +1,96 @@
+/*
+ * The parts of a block store: store.c opens, finds and reads; store_append.c
+ * puts; store_flush.c makes durable; store_recover.c learns from the segments
+ * what the index does not know; store_layout.c knows the directory.
+ *
+ * A block goes   segment -> pending table -> (fsync) -> index,   and is looked
+ * for in the tables first, so that it is never out of sight.  There are two
+ * tables: puts fill one while a flush commits the other.
+ *
+ * Locks, in the order they may be taken: append, lock, those of the parts.
+ * Nothing waits for the disk under `lock`.
+ */
+#ifndef STORE_STORE_INTERNAL_H
+#define STORE_STORE_INTERNAL_H
+
+#include "store/cache.h"
+#include "store/index.h"
+#include "store/pending.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+#define STORE_VERSION 1
+
+/* A flush begins at that much, or a second after the first block. */
+#define FLUSH_BYTES (64u << 20)
+#define FLUSH_NAMES 32768u
+#define FLUSH_AFTER_MS 1000
+/* A put waits for the flush when this many are pending. */
+#define PENDING_MAX (2 * FLUSH_NAMES)
+/* The disk is set to work whenever this much was appended. */
+#define WRITEBACK_BYTES (8u << 20)
+
+struct store {
+	struct block_source source;
+	char *path; /* of the directory, for messages */
+	int dir, lock_fd;
+	bool writable;
+	uint64_t seed; /* of the hash tables */
+	struct segments segments;
+	struct index *index;
+	struct cache *cache; /* NULL: none */
+	atomic_uint_fast64_t corrupt;
+
+	/* Appending: held while a record is written. */
+	pthread_mutex_t append;
+
+	pthread_mutex_t lock;
+	pthread_cond_t work, done; /* for the flusher; for those who wait for it */
+	struct pending tables[2];
+	struct pending *filling, *flushing;
+	struct pending bad; /* places found damaged; the index may name them yet */
+	struct segment *active; /* changed under append and lock */
+	struct mark tail;	/* where the next record goes */
+	struct segment *sealed; /* full ones that were not synced yet */
+	bool dir_dirty;		/* a segment file was made, and not yet synced */
+	uint64_t segment_bytes; /* of all files */
+	uint32_t kicked;	/* the tail when the disk was last set to work */
+	int64_t first_put;	/* ms; when `filling` got its first */
+	int64_t retry_at;	/* ms; not to flush before, unless asked */
+
+	/* Puts are counted; `durable` is how many are on disk. */
+	uint64_t puts, durable, wanted;
+	uint64_t flush_puts; /* what the present flush covers */
+	struct mark flush_tail;
+	uint64_t rounds; /* flushes begun */
+	uint64_t failed_round;
+	int round_error; /* of failed_round */
+	int full;	 /* the last round's error, if space may cure it */
+	int failed;	 /* final */
+	bool stop, running;
+	pthread_t flusher;
+};
+
+int64_t store_now_ms(void);
+/* True for errors that go away when somebody frees space. */
+bool store_no_space(int r);
+/* The place of a name: 1, 0, or an error. */
+int store_find(struct store *s, const struct record_name *name, struct place *out);
+
+/* store_append.c: note a record that lies in a segment.  Under `lock`. */
+int store_note(struct store *s, const struct record_name *name, const struct place *at);
+
+/* store_flush.c */
+int store_flush(struct store *s); /* one round; by one thread at a time */
+int store_flusher_start(struct store *s);
+void store_flusher_stop(struct store *s); /* flushes what is left */
+
+/* store_recover.c: index what lies behind the mark, cut the torn end off. */
+int store_recover(struct store *s);
+
+/* store_layout.c */
+int store_version_check(int dir); /* 0, -ENOENT, ERR_NEWER, ERR_CORRUPT, errno */
+int store_version_write(int dir);
+int store_index_remove(int dir, const char *name); /* -ENOENT is none */
+
+#endif
