@@ -24,39 +24,55 @@ struct routing_config {
 	enum dht_mode mode;
 	const struct addr *bootstrap; /* with /p2p where known; copied */
 	int n_bootstrap;
-	/* Is this record acceptable / better?  Set by names.c through routing_validator. */
 };
 
 int routing_new(struct routing **out, const struct routing_config *cfg);
-/* Ends all queries with -ECANCELED. */
+/* Ends all queries with -ECANCELED.  Not from inside a callback of routing; before
+ * swarm_free(). */
 void routing_free(struct routing *r);
 
 /*
  * How values of a namespace ("ipns", "pk") are judged.  check: 0 if `value` is
  * valid for `key` now (unix ms).  better: >0 if `a` is better than `b`, 0 equal.
+ * stored (may be NULL): a peer has put a valid value here, better than what was kept.
  */
 struct routing_validator {
 	const char *ns;
 	int (*check)(void *arg, const void *key, size_t key_len, const void *value,
 		     size_t len);
 	int (*better)(void *arg, const void *a, size_t a_len, const void *b, size_t b_len);
+	void (*stored)(void *arg, const void *key, size_t key_len, const void *value,
+		       size_t len);
 	void *arg;
 };
+/* Up to 4; `ns` is borrowed.  "pk" is judged by routing itself. */
 void routing_validate(struct routing *r, const struct routing_validator *v);
+/* Forget the validator with this `arg`: no callback of it comes any more. */
+void routing_unvalidate(struct routing *r, void *arg);
 
-/* All queries: callbacks never come from inside the call that started them; `done` is called exactly once, last,
- * also after query_cancel() (-ECANCELED).  A query may be cancelled from its
- * callbacks.  NULL if out of memory. */
+/* on_online is called when there are peers to ask after there were none; one at a time
+ * (NULL: none). */
+void routing_watch(struct routing *r, void (*on_online)(void *arg), void *arg);
+
+/*
+ * All queries: callbacks never come from inside the call that started them;
+ * `done` is called exactly once, last, also after query_cancel() (-ECANCELED, before
+ * that returns).  A query may be cancelled from its callbacks, but not from its
+ * `done`.  NULL if out of memory.  At most 16 run at a time, the others wait;
+ * while bootstrap peers are being dialled and nobody else is known, all do.
+ */
 
 /* Peers that provide `key` (as they are found; addresses are in the address book
  * already), up to `max` (0: all).  done: 0, or -ENETUNREACH if no peer was there to ask. */
 struct query *routing_providers(struct routing *r, const struct multihash *key, int max,
 				void (*found)(void *arg, const struct peer_id *p),
 				void (*done)(void *arg, int result), void *arg);
-/* Tell the network that we have `key`: to the 20 closest.  done: the number told, or negative. */
+/* Tell the network that we have `key`: to the 20 closest, and again every 22 h as long as
+ * we run; later if nobody can be told now.  done: the number told, or -ENETUNREACH. */
 struct query *routing_provide(struct routing *r, const struct multihash *key,
 			      void (*done)(void *arg, int result), void *arg);
-/* The best valid value; `value` is called for each better one seen. */
+/* The best valid value; `value` is called for each better one seen.  done: 0, -ENOENT
+ * (those asked have none), -ENETUNREACH (nobody to ask, and none is kept here). */
 struct query *routing_get(struct routing *r, const void *key, size_t key_len,
 			  void (*value)(void *arg, const uint8_t *value, size_t len),
 			  void (*done)(void *arg, int result), void *arg);
