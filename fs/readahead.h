@@ -1,0 +1,49 @@
+/*
+ * When to fetch ahead of a reader: pure decisions, without blocks or clock.
+ *
+ * Within a file, as much is fetched ahead as has been read in sequence, so the
+ * window doubles with every round trip; a single read fetches nothing more.
+ *
+ * Across files (grep -r, diff -r, cp -r), the small files that follow in a
+ * directory are fetched ahead once two of it were read, in a window that
+ * doubles as they are used.
+ *
+ * Any thread.  Only the streams used last are remembered.
+ */
+#ifndef FS_READAHEAD_H
+#define FS_READAHEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define READAHEAD_START (256u << 10) /* bytes read in sequence before it begins */
+#define READAHEAD_MAX	(32u << 20)  /* bytes ahead: 5 times 1 Gbit/s * 50 ms */
+#define SIBLINGS_MAX	256
+#define SIBLINGS_BYTES	(16u << 20)
+#define SMALL_FILE	(1u << 20)
+
+struct readahead;
+
+int readahead_new(struct readahead **out);
+void readahead_free(struct readahead *r);
+
+/*
+ * Bytes [offset, offset + len) of a file of `size` are being read.  True if the
+ * range [*from, *from + *n) should be fetched now; each is named once, while
+ * the reader goes on.
+ */
+bool readahead_read(struct readahead *r, uint64_t file, uint64_t offset, size_t len,
+		    uint64_t size, uint64_t *from, uint64_t *n);
+
+/*
+ * A small file of directory `dir` is being read for the first time; `pos` is
+ * the position behind it in the listing, or 0.  Returns how many files to
+ * fetch, from position *from on; 0 if none.  The caller then tells how far it came.
+ */
+unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos, uint64_t *from);
+/* `files` were fetched; the next to fetch is at `pos`; `end`: there are no more. */
+void readahead_siblings_done(struct readahead *r, uint64_t dir, uint64_t pos, unsigned files,
+			     bool end);
+
+#endif
