@@ -78,6 +78,14 @@ void swarm_connect_addr(struct swarm *s, const struct addr *a, connect_addr_fn d
 bool swarm_connected(struct swarm *s, const struct peer_id *p);
 void swarm_disconnect(struct swarm *s, const struct peer_id *p);
 
+/*
+ * How long a peer takes to answer, over /ipfs/ping/1.0.0, connecting if need be.
+ * `done` exactly once, not from inside this call: 0 and microseconds; as
+ * stream_open(); ERR_CORRUPT: it answered something else.
+ */
+void swarm_ping(struct swarm *s, const struct peer_id *p,
+		void (*done)(void *arg, int result, uint64_t rtt_us), void *arg);
+
 struct conn_info {
 	struct peer_id peer;
 	struct addr addr; /* remote */
