@@ -23,7 +23,15 @@ fails_with() {
 	if [ "$got" = "$want" ] && [ "$lines" = 1 ]; then ok "$name"
 	else not_ok "$name" "exit $got (wanted $want), $lines lines on stderr: $(tr '\n' '|' <"$T/err")"; fi
 }
-finish() { echo "1..$tap_n"; exit $tap_failed; }
+# Stops the daemons in good order, so that a sanitizer build reports leaks too.
+finish() {
+	local r found
+	for r in "${REPOS[@]:-}"; do [ -n "$r" ] && [ -S "$r/control.sock" ] && timeout 30 "$CAIRN" --repo "$r" stop 2>/dev/null; done
+	found=$(cat "$T"/*.err "$T"/*/daemon.log 2>/dev/null | grep -m 3 -A 8 'AddressSanitizer\|LeakSanitizer\|runtime error:' | tr '\n' '|')
+	[ -z "$found" ] || not_ok "no_sanitizer_report" "$found"
+	echo "1..$tap_n"
+	exit $tap_failed
+}
 skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 
 cleanup() {
