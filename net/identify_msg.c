@@ -22,12 +22,15 @@ static void take_record(struct identify *id, const struct peer_id *from,
 {
 	struct peer_record record;
 
+	/* One only: each costs us a verification. */
+	if (id->has_record || id->bad_record)
+		return;
 	if (peer_record_open(&record, from, f->data, f->len) < 0) {
 		id->bad_record = true;
+		id->has_addrs = false;
+		id->n_addrs = 0;
 		return;
 	}
-	if (id->has_record && record.seq <= id->seq)
-		return;
 	id->has_record = id->has_addrs = true;
 	id->seq = record.seq;
 	id->n_addrs = record.n_addrs;
@@ -41,7 +44,7 @@ static void take_listen(struct identify *id, const struct peer_id *from,
 	struct peer_id named;
 
 	/* What was signed comes before what was only said. */
-	if (id->has_record)
+	if (id->has_record || id->bad_record)
 		return;
 	id->has_addrs = true;
 	if (id->n_addrs == IDENTIFY_ADDRS)
@@ -134,8 +137,6 @@ int identify_merge(struct identify *id, const struct peer_id *from, const void *
 			break;
 		}
 	}
-	if (id->bad_record && !id->has_record)
-		id->n_addrs = 0;
 	return r;
 }
 

@@ -29,7 +29,7 @@ struct identify {
 	/* In a push, what is missing has not changed. */
 	bool has_key, has_addrs, has_protocols;
 	bool has_record; /* `seq` is set and `addrs` are those that were signed */
-	bool bad_record; /* there was a signed record, and it was refused; no addrs */
+	bool bad_record; /* there was a signed record, and it was refused, with all addrs */
 
 	uint64_t seq;
 	int n_addrs;

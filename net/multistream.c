@@ -120,8 +120,10 @@ static int step(struct multistream *m, const uint8_t *data, size_t len, size_t *
 	*used += take;
 	if (m->line.failed)
 		return -ENOMEM;
-	if (!size || m->line.len < (size_t)size)
-		return 0;
+	if (!size)
+		size = line_size(m->line.data, m->line.len, &head);
+	if (size <= 0 || m->line.len < (size_t)size)
+		return size < 0 ? size : 0;
 	int r = take_line(m, m->line.data + head, (size_t)size - head, out);
 	buf_clear(&m->line);
 	return r;
