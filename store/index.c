@@ -1,48 +1,19 @@
-#include "store/index.h"
+#include "store/index_internal.h"
 
 #include "store/buf.h"
 #include "store/error.h"
 
-#include <lmdb.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define INDEX_VERSION 1
-#define PLACE_SIZE    16
-#define META_SIZE     16
 #define MAP_BYTES     (sizeof(size_t) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
 #define MAP_BYTES_MIN ((size_t)64 << 20)
-/* In a large tree each new name may dirty a page of its own, which LMDB keeps
- * in memory until the commit: 4,096 of them are 16 MiB. */
-#define NAMES_PER_TXN 4096
-/* Readers at one time; more threads wait, for microseconds. */
-#define READERS 8
-#define EACH_BATCH (64u << 10) /* bytes of names between two calls back */
+#define EACH_BATCH    (64u << 10) /* bytes of names between two calls back */
 
-/* A read transaction that is kept, reset, between uses. */
-struct reader {
-	pthread_mutex_t lock;
-	MDB_txn *txn;
-};
-
-struct index {
-	MDB_env *env;
-	MDB_dbi blocks, meta;
-	pthread_mutex_t write; /* one writing transaction, or a change of the map */
-	unsigned turn;	       /* atomic: which reader to wait for */
-	struct reader readers[READERS];
-};
-
-struct meta {
-	struct mark covered;
-	uint64_t bytes;
-};
-
-static int error_of(int rc)
+int index_error(int rc)
 {
 	switch (rc) {
 	case 0:
@@ -74,25 +45,25 @@ static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t
 	for (;; bytes /= 4) {
 		rc = mdb_env_create(&ix->env);
 		if (rc)
-			return error_of(rc);
+			return index_error(rc);
 		mdb_env_set_maxdbs(ix->env, 2);
 		mdb_env_set_maxreaders(ix->env, 512);
 		mdb_env_set_mapsize(ix->env, bytes);
 		rc = mdb_env_open(ix->env, dir, env_flags, 0600);
-		if (rc == EACCES && (env_flags & MDB_RDONLY) && !(env_flags & MDB_NOLOCK)) {
+		if (rc == EACCES && (env_flags & MDB_RDONLY) &&
+		    !(env_flags & MDB_NOLOCK)) {
 			/* We may not write the table of readers: do without it. */
 			env_flags |= MDB_NOLOCK;
 			bytes *= 4;
 		} else if (rc != ENOMEM || bytes / 4 < MAP_BYTES_MIN) {
-			return error_of(rc);
+			return index_error(rc);
 		}
 		mdb_env_close(ix->env);
 		ix->env = NULL;
 	}
 }
 
-/* LMDB trusts its file; a page that is not there would be a SIGBUS. */
-static int check_length(struct index *ix, bool extend)
+int index_check_length(struct index *ix, bool extend)
 {
 	MDB_envinfo info;
 	struct stat st;
@@ -105,7 +76,7 @@ static int check_length(struct index *ix, bool extend)
 	if (!rc)
 		rc = mdb_env_get_fd(ix->env, &fd);
 	if (rc)
-		return error_of(rc);
+		return index_error(rc);
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	off_t need = (off_t)(info.me_last_pgno + 1) * page.ms_psize;
@@ -117,13 +88,13 @@ static int check_length(struct index *ix, bool extend)
 	return ERR_CORRUPT;
 }
 
-static int meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
+int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
 {
-	MDB_val key = { 7, "covered" }, value;
+	MDB_val key = {7, "covered"}, value;
 	int rc = mdb_get(txn, ix->meta, &key, &value);
 
 	if (rc)
-		return error_of(rc);
+		return index_error(rc);
 	struct cursor in = cursor_over(value.mv_data, value.mv_size);
 	out->covered.segment = cursor_u32le(&in);
 	out->covered.offset = cursor_u32le(&in);
@@ -131,61 +102,21 @@ static int meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
 	return cursor_done(&in) && out->covered.offset % 8 == 0 ? 0 : ERR_CORRUPT;
 }
 
-static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
-{
-	MDB_val key = { 7, "covered" };
-	uint8_t bytes[META_SIZE];
-
-	for (int i = 0; i < 4; i++) {
-		bytes[i] = (uint8_t)(m->covered.segment >> (8 * i));
-		bytes[4 + i] = (uint8_t)(m->covered.offset >> (8 * i));
-	}
-	for (int i = 0; i < 8; i++)
-		bytes[8 + i] = (uint8_t)(m->bytes >> (8 * i));
-	MDB_val value = { sizeof bytes, bytes };
-	return error_of(mdb_put(txn, ix->meta, &key, &value, 0));
-}
-
-static int make_tables(struct index *ix)
-{
-	uint8_t version[4] = { INDEX_VERSION };
-	MDB_val key = { 7, "version" }, value = { sizeof version, version };
-	struct meta empty = { { 0, 0 }, 0 };
-	MDB_txn *txn = NULL;
-	int r;
-
-	r = error_of(mdb_txn_begin(ix->env, NULL, 0, &txn));
-	if (r < 0)
-		return r;
-	r = error_of(mdb_dbi_open(txn, "blocks", MDB_CREATE, &ix->blocks));
-	if (!r)
-		r = error_of(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
-	if (!r)
-		r = error_of(mdb_put(txn, ix->meta, &key, &value, MDB_NOOVERWRITE));
-	if (!r)
-		r = meta_put(ix, txn, &empty);
-	if (r < 0) {
-		mdb_txn_abort(txn);
-		return r;
-	}
-	return error_of(mdb_txn_commit(txn));
-}
-
 static int open_tables(struct index *ix)
 {
-	MDB_val key = { 7, "version" }, value;
+	MDB_val key = {7, "version"}, value;
 	MDB_txn *txn = NULL;
 	struct meta m;
 	int r;
 
-	r = error_of(mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn));
+	r = index_error(mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn));
 	if (r < 0)
 		return r;
-	r = error_of(mdb_dbi_open(txn, "blocks", 0, &ix->blocks));
+	r = index_error(mdb_dbi_open(txn, "blocks", 0, &ix->blocks));
 	if (!r)
-		r = error_of(mdb_dbi_open(txn, "meta", 0, &ix->meta));
+		r = index_error(mdb_dbi_open(txn, "meta", 0, &ix->meta));
 	if (!r)
-		r = error_of(mdb_get(txn, ix->meta, &key, &value));
+		r = index_error(mdb_get(txn, ix->meta, &key, &value));
 	if (!r) {
 		struct cursor in = cursor_over(value.mv_data, value.mv_size);
 		uint32_t version = cursor_u32le(&in);
@@ -195,18 +126,19 @@ static int open_tables(struct index *ix)
 			r = ERR_NEWER;
 	}
 	if (!r)
-		r = meta_get(ix, txn, &m);
+		r = index_meta_get(ix, txn, &m);
 	if (r < 0) {
 		mdb_txn_abort(txn);
 		return r;
 	}
 	/* A commit keeps the handles, even of a read transaction. */
-	return error_of(mdb_txn_commit(txn));
+	return index_error(mdb_txn_commit(txn));
 }
 
 int index_open(struct index **out, const char *dir, unsigned flags, size_t map_bytes)
 {
-	unsigned env_flags = MDB_NOTLS | MDB_NORDAHEAD | (flags & INDEX_WRITE ? 0 : MDB_RDONLY);
+	unsigned env_flags =
+	    MDB_NOTLS | MDB_NORDAHEAD | (flags & INDEX_WRITE ? 0 : MDB_RDONLY);
 	struct index *ix = calloc(1, sizeof *ix);
 	bool fresh = false;
 	struct stat st;
@@ -234,11 +166,11 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 	r = map_env(ix, dir, env_flags, map_bytes ? map_bytes : MAP_BYTES);
 	/* Readers that were killed would keep pages from being used again. */
 	if (!r && (flags & INDEX_WRITE))
-		r = error_of(mdb_reader_check(ix->env, &dead));
+		r = index_error(mdb_reader_check(ix->env, &dead));
 	if (!r)
-		r = check_length(ix, false);
+		r = index_check_length(ix, false);
 	if (!r)
-		r = fresh ? make_tables(ix) : open_tables(ix);
+		r = fresh ? index_make_tables(ix) : open_tables(ix);
 	if (r < 0)
 		goto out;
 	*out = ix;
@@ -264,7 +196,7 @@ void index_close(struct index *ix)
 	free(ix);
 }
 
-static int resize(struct index *ix, size_t bytes)
+int index_resize(struct index *ix, size_t bytes)
 {
 	int rc;
 
@@ -274,7 +206,7 @@ static int resize(struct index *ix, size_t bytes)
 	rc = mdb_env_set_mapsize(ix->env, bytes);
 	for (int i = 0; i < READERS; i++)
 		pthread_mutex_unlock(&ix->readers[i].lock);
-	return error_of(rc);
+	return index_error(rc);
 }
 
 /* Begin to read: 0, and a reader that read_end() takes back; or an error. */
@@ -301,9 +233,9 @@ static int read_begin(struct index *ix, struct reader **out)
 		}
 		pthread_mutex_unlock(&rd->lock);
 		if (rc != MDB_MAP_RESIZED)
-			return error_of(rc);
+			return index_error(rc);
 		/* The writer, another process, has taken more: do the same. */
-		rc = resize(ix, 0);
+		rc = index_resize(ix, 0);
 		if (rc < 0)
 			return rc;
 	}
@@ -315,7 +247,7 @@ static void read_end(struct reader *rd)
 	pthread_mutex_unlock(&rd->lock);
 }
 
-static int place_get(const MDB_val *value, struct place *out)
+int index_place_get(const MDB_val *value, struct place *out)
 {
 	struct cursor in = cursor_over(value->mv_data, value->mv_size);
 
@@ -324,21 +256,13 @@ static int place_get(const MDB_val *value, struct place *out)
 	out->stored = cursor_u32le(&in);
 	out->size = cursor_u32le(&in);
 	return cursor_done(&in) && out->size <= BLOCK_MAX && out->stored <= BLOCK_MAX
-		       ? 0
-		       : ERR_CORRUPT;
-}
-
-static void place_put(uint8_t out[PLACE_SIZE], const struct place *at)
-{
-	const uint32_t fields[] = { at->segment, at->offset, at->stored, at->size };
-
-	for (int i = 0; i < PLACE_SIZE; i++)
-		out[i] = (uint8_t)(fields[i / 4] >> (8 * (i % 4)));
+		   ? 0
+		   : ERR_CORRUPT;
 }
 
 int index_find(struct index *ix, const uint8_t *name, size_t name_size, struct place *out)
 {
-	MDB_val key = { name_size, (void *)name }, value;
+	MDB_val key = {name_size, (void *)name}, value;
 	struct reader *rd = NULL;
 	int r = read_begin(ix, &rd);
 
@@ -348,140 +272,10 @@ int index_find(struct index *ix, const uint8_t *name, size_t name_size, struct p
 	if (rc == MDB_NOTFOUND)
 		r = 0;
 	else if (rc)
-		r = error_of(rc);
+		r = index_error(rc);
 	else
-		r = place_get(&value, out) < 0 ? ERR_CORRUPT : 1;
+		r = index_place_get(&value, out) < 0 ? ERR_CORRUPT : 1;
 	read_end(rd);
-	return r;
-}
-
-static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
-		      struct meta *m)
-{
-	uint8_t bytes[PLACE_SIZE];
-	MDB_val key = { e->name_size, e->name }, value = { sizeof bytes, bytes };
-	struct place old;
-	int rc, r;
-
-	place_put(bytes, &e->at);
-	rc = mdb_put(txn, ix->blocks, &key, &value, MDB_NOOVERWRITE);
-	if (rc == MDB_KEYEXIST) {
-		r = place_get(&value, &old);
-		if (r < 0)
-			return r;
-		m->bytes -= old.size;
-		value = (MDB_val){ sizeof bytes, bytes };
-		rc = mdb_put(txn, ix->blocks, &key, &value, 0);
-	}
-	if (rc)
-		return rc == MDB_MAP_FULL ? -EOVERFLOW : error_of(rc);
-	m->bytes += e->at.size;
-	return 0;
-}
-
-/* One transaction of a commit: entries [from, to) of the batch. */
-static int commit_part(struct index *ix, const struct pending *batch, size_t from,
-		       size_t to, const struct mark *covered)
-{
-	MDB_txn *txn = NULL;
-	struct meta m;
-	int r;
-
-	r = error_of(mdb_txn_begin(ix->env, NULL, 0, &txn));
-	if (r < 0)
-		return r;
-	r = meta_get(ix, txn, &m);
-	for (size_t i = from; i < to && !r; i++)
-		if (!batch->list[i]->dead)
-			r = commit_one(ix, txn, batch->list[i], &m);
-	if (!r) {
-		if (covered)
-			m.covered = *covered;
-		r = meta_put(ix, txn, &m);
-	}
-	if (r < 0) {
-		mdb_txn_abort(txn);
-		return r;
-	}
-	int rc = mdb_txn_commit(txn);
-	return rc == MDB_MAP_FULL ? -EOVERFLOW : error_of(rc);
-}
-
-int index_commit(struct index *ix, const struct pending *batch, const struct mark *covered)
-{
-	size_t from = 0, to;
-	MDB_envinfo info;
-	int r;
-
-	pthread_mutex_lock(&ix->write);
-	do {
-		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
-		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL);
-		if (r == -EOVERFLOW) {
-			r = error_of(mdb_env_info(ix->env, &info));
-			if (!r)
-				r = resize(ix, 2 * info.me_mapsize);
-			if (!r)
-				continue;
-		}
-		if (r < 0)
-			goto out;
-		from = to;
-	} while (from < batch->n);
-	r = check_length(ix, true);
-out:
-	pthread_mutex_unlock(&ix->write);
-	return r;
-}
-
-static int drop(struct index *ix, MDB_txn *txn, MDB_val *key, const struct place *at)
-{
-	struct place now;
-	struct meta m;
-	MDB_val value;
-	int rc, r;
-
-	rc = mdb_get(txn, ix->blocks, key, &value);
-	if (rc == MDB_NOTFOUND)
-		return 0;
-	r = rc ? error_of(rc) : place_get(&value, &now);
-	if (r < 0)
-		return r;
-	if (now.segment != at->segment || now.offset != at->offset)
-		return 0;
-	r = error_of(mdb_del(txn, ix->blocks, key, NULL));
-	if (!r)
-		r = meta_get(ix, txn, &m);
-	if (r < 0)
-		return r;
-	m.bytes -= now.size;
-	r = meta_put(ix, txn, &m);
-	return r < 0 ? r : 1;
-}
-
-int index_drop(struct index *ix, const uint8_t *name, size_t name_size,
-	       const struct place *at)
-{
-	MDB_val key = { name_size, (void *)name };
-	MDB_txn *txn = NULL;
-	int rc, r;
-
-	pthread_mutex_lock(&ix->write);
-	r = error_of(mdb_txn_begin(ix->env, NULL, 0, &txn));
-	if (r < 0)
-		goto out;
-	r = drop(ix, txn, &key, at);
-	if (r <= 0) {
-		mdb_txn_abort(txn);
-		goto out;
-	}
-	rc = mdb_txn_commit(txn);
-	if (rc)
-		r = error_of(rc);
-	else if (check_length(ix, true) < 0)
-		r = -EIO;
-out:
-	pthread_mutex_unlock(&ix->write);
 	return r;
 }
 
@@ -493,7 +287,7 @@ int index_covered(struct index *ix, struct mark *out)
 
 	if (r < 0)
 		return r;
-	r = meta_get(ix, rd->txn, &m);
+	r = index_meta_get(ix, rd->txn, &m);
 	read_end(rd);
 	if (!r)
 		*out = m.covered;
@@ -502,9 +296,10 @@ int index_covered(struct index *ix, struct mark *out)
 
 /* Copy names and places behind `last` (empty: from the start) into `out`, as
  * name size | name | place; up to EACH_BATCH bytes. */
-static int collect(struct index *ix, const uint8_t *last, size_t last_size, struct buf *out)
+static int collect(struct index *ix, const uint8_t *last, size_t last_size,
+		   struct buf *out)
 {
-	MDB_val key = { last_size, (void *)last }, value;
+	MDB_val key = {last_size, (void *)last}, value;
 	MDB_cursor *cursor = NULL;
 	struct reader *rd = NULL;
 	int r = read_begin(ix, &rd);
@@ -515,7 +310,8 @@ static int collect(struct index *ix, const uint8_t *last, size_t last_size, stru
 	if (rc)
 		goto out;
 	rc = mdb_cursor_get(cursor, &key, &value, last_size ? MDB_SET_RANGE : MDB_FIRST);
-	if (!rc && last_size && key.mv_size == last_size && !memcmp(key.mv_data, last, last_size))
+	if (!rc && last_size && key.mv_size == last_size &&
+	    !memcmp(key.mv_data, last, last_size))
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	while (!rc && out->len < EACH_BATCH && !out->failed) {
 		if (key.mv_size > RECORD_NAME_MAX || value.mv_size != PLACE_SIZE) {
@@ -533,7 +329,7 @@ out:
 	if (r < 0)
 		return r;
 	if (rc && rc != MDB_NOTFOUND)
-		return error_of(rc);
+		return index_error(rc);
 	return out->failed ? -ENOMEM : 0;
 }
 
@@ -542,7 +338,7 @@ int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *
 {
 	uint8_t last[RECORD_NAME_MAX];
 	size_t last_size = 0;
-	struct buf names = { 0 };
+	struct buf names = {0};
 	int r;
 
 	for (;;) {
@@ -556,11 +352,14 @@ int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *
 			struct place at;
 			last_size = cursor_u8(&in);
 			const uint8_t *key = cursor_take(&in, last_size);
-			MDB_val value = { PLACE_SIZE, (void *)cursor_take(&in, PLACE_SIZE) };
+			MDB_val value = {PLACE_SIZE,
+					 (void *)cursor_take(&in, PLACE_SIZE)};
 			memcpy(last, key, last_size);
-			r = place_get(&value, &at);
+			r = index_place_get(&value, &at);
 			if (!r)
-				r = multihash_decode(&name, key, last_size) < 0 ? ERR_CORRUPT : 0;
+				r = multihash_decode(&name, key, last_size) < 0
+					? ERR_CORRUPT
+					: 0;
 			if (!r)
 				r = each(arg, &name, at.size);
 		}
@@ -582,12 +381,12 @@ int index_stat(struct index *ix, uint64_t *blocks, uint64_t *bytes, uint64_t *di
 	r = read_begin(ix, &rd);
 	if (r < 0)
 		return r;
-	r = error_of(mdb_stat(rd->txn, ix->blocks, &tree));
+	r = index_error(mdb_stat(rd->txn, ix->blocks, &tree));
 	if (!r)
-		r = meta_get(ix, rd->txn, &m);
+		r = index_meta_get(ix, rd->txn, &m);
 	read_end(rd);
 	if (!r)
-		r = error_of(mdb_env_get_fd(ix->env, &fd));
+		r = index_error(mdb_env_get_fd(ix->env, &fd));
 	if (!r && fstat(fd, &st) < 0)
 		r = -errno;
 	if (r < 0)

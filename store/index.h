@@ -38,10 +38,11 @@ int index_find(struct index *ix, const uint8_t *name, size_t name_size,
 
 /*
  * Add what is in `batch` (sorted; dead entries are left out; a name that is
- * there already gets its new place), in as many transactions as keep memory small; the last one
- * moves the mark.  When it returns 0, all is on disk.
+ * there already gets its new place), in as many transactions as keep memory small; the
+ * last one moves the mark.  When it returns 0, all is on disk.
  */
-int index_commit(struct index *ix, const struct pending *batch, const struct mark *covered);
+int index_commit(struct index *ix, const struct pending *batch,
+		 const struct mark *covered);
 
 /* Forget a name if it lies at `at`: 1 if it did, 0 if not, or an error. */
 int index_drop(struct index *ix, const uint8_t *name, size_t name_size,

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK (128u << 10)
+#define CHUNK      (128u << 10)
 #define SLOTS_KEPT 1024
 
 struct pending_chunk {
@@ -86,7 +86,8 @@ int pending_add(struct pending *t, const struct record_name *name, const struct 
 	return 0;
 }
 
-struct pending_entry *pending_find(const struct pending *t, const struct record_name *name)
+struct pending_entry *pending_find(const struct pending *t,
+				   const struct record_name *name)
 {
 	if (!t->n)
 		return NULL;
@@ -140,5 +141,5 @@ void pending_release(struct pending *t)
 	pending_clear(t);
 	free(t->list);
 	free(t->slots);
-	*t = (struct pending){ 0 };
+	*t = (struct pending){0};
 }

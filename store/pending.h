@@ -23,14 +23,16 @@ struct pending {
 	struct pending_entry **slots; /* open addressing; a power of two */
 	size_t slot_count;
 	struct pending_chunk *chunks; /* where the entries lie */
-	uint64_t bytes;		      /* of their blocks */
+	uint64_t bytes;               /* of their blocks */
 };
 
 /* 0 or -ENOMEM, which changes nothing. */
-int pending_add(struct pending *t, const struct record_name *name, const struct place *at);
+int pending_add(struct pending *t, const struct record_name *name,
+		const struct place *at);
 
 /* The newest live entry of that name, or NULL. */
-struct pending_entry *pending_find(const struct pending *t, const struct record_name *name);
+struct pending_entry *pending_find(const struct pending *t,
+				   const struct record_name *name);
 
 /* Put the list into the order of the index.  Finding goes on meanwhile. */
 void pending_sort(struct pending *t);

@@ -16,22 +16,22 @@
 
 #include "store/block.h"
 
-#define SEGMENT_HEADER 32
-#define SEGMENT_MAX    (256u << 20)
+#define SEGMENT_HEADER  32
+#define SEGMENT_MAX     (256u << 20)
 #define SEGMENT_VERSION 1
-#define LOG_KEEP       0 /* a cache log will be 1 */
+#define LOG_KEEP        0 /* a cache log will be 1 */
 
-#define RECORD_MAGIC  0x43455243u /* "CREC" */
-#define RECORD_HEADER 32
+#define RECORD_MAGIC    0x43455243u /* "CREC" */
+#define RECORD_HEADER   32
 #define RECORD_NAME_MAX MULTIHASH_SIZE_MAX
-#define RECORD_BLOCK  1 /* kind: the bytes of a block, whole */
-#define ENCODING_RAW  0
+#define RECORD_BLOCK    1 /* kind: the bytes of a block, whole */
+#define ENCODING_RAW    0
 
 /* Where a record lies: what the index knows of a block. */
 struct place {
 	uint32_t segment, offset;
 	uint32_t stored; /* bytes in the segment */
-	uint32_t size;	 /* bytes of the block */
+	uint32_t size;   /* bytes of the block */
 };
 
 struct record {

@@ -30,7 +30,7 @@ void segment_unref(struct segment *g)
 int segments_open(struct segments *s, int parent)
 {
 	*s = (struct segments){
-		.dir = openat(parent, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	    .dir = openat(parent, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 	};
 	if (s->dir < 0)
 		return -errno;
@@ -56,7 +56,7 @@ static int64_t file_number(const char *name)
 			return -1;
 		number = number * 10 + (uint32_t)(name[i] - '0');
 	}
-	return strcmp(name + 8, ".seg") ? -1 : number;
+	return strcmp(name + 8, ".seg") ? -1 : (int64_t)number;
 }
 
 static int by_number(const void *a, const void *b)
@@ -120,7 +120,7 @@ static int open_file(struct segments *s, uint32_t number, int flags, struct segm
 
 	if (!g)
 		return -ENOMEM;
-	*g = (struct segment){ .number = number, .refs = 1 };
+	*g = (struct segment){.number = number, .refs = 1};
 	snprintf(name, sizeof name, "%08u.seg", number);
 	g->fd = openat(s->dir, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (g->fd < 0) {
@@ -160,7 +160,7 @@ static int write_all(int fd, struct iovec *iov, int n, off_t offset)
 int segment_create(struct segments *s, uint32_t number, struct segment **out)
 {
 	uint8_t header[SEGMENT_HEADER];
-	struct iovec iov = { header, sizeof header };
+	struct iovec iov = {header, sizeof header};
 	struct segment *g = NULL;
 	int r;
 
@@ -191,12 +191,11 @@ int segment_write(struct segment *g, uint32_t offset, const struct record *rec,
 		  const uint8_t *name, const void *data)
 {
 	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
-	uint8_t zero[8] = { 0 };
+	uint8_t zero[8] = {0};
 	uint32_t head_size = RECORD_HEADER + rec->name_size;
 	uint32_t pad = record_span(rec->name_size, rec->stored) - head_size - rec->stored;
 	struct iovec iov[3] = {
-		{ head, head_size }, { (void *)data, rec->stored }, { zero, pad }
-	};
+	    {head, head_size}, {(void *)data, rec->stored}, {zero, pad}};
 	int r;
 
 	record_encode(head, rec, name, g->number, offset);
@@ -278,7 +277,7 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 {
 	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
 	size_t head_size = RECORD_HEADER + name_size;
-	struct iovec iov[2] = { { head, head_size }, { data, at->stored } };
+	struct iovec iov[2] = {{head, head_size}, {data, at->stored}};
 	struct segment *g = NULL;
 	struct record rec;
 	int r;
@@ -292,10 +291,10 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 		return ERR_CORRUPT;
 	if (got < 0)
 		return (int)got;
-	if ((size_t)got != head_size + at->stored || record_decode(&rec, head, head_size) < 0 ||
-	    rec.name_size != name_size || memcmp(head + RECORD_HEADER, name, name_size) ||
-	    rec.stored != at->stored || rec.size != at->size ||
-	    !record_sound(&rec, head, at->segment, at->offset) ||
+	if ((size_t)got != head_size + at->stored ||
+	    record_decode(&rec, head, head_size) < 0 || rec.name_size != name_size ||
+	    memcmp(head + RECORD_HEADER, name, name_size) || rec.stored != at->stored ||
+	    rec.size != at->size || !record_sound(&rec, head, at->segment, at->offset) ||
 	    record_check(data, rec.stored) != rec.check)
 		return ERR_CORRUPT;
 	return 0;
@@ -314,7 +313,7 @@ struct window {
 static const uint8_t *window_at(struct window *w, off_t offset, size_t n)
 {
 	if (offset < w->start || offset + (off_t)n > w->start + (off_t)w->len) {
-		struct iovec iov = { w->buf, WINDOW };
+		struct iovec iov = {w->buf, WINDOW};
 		ssize_t got = read_all(w->fd, &iov, 1, offset);
 		w->start = offset;
 		w->len = got < 0 ? 0 : (size_t)got;
@@ -363,7 +362,7 @@ static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint
 	}
 	if (strong && multihash_check(name, data, rec.stored) < 0)
 		return 0;
-	*at = (struct place){ number, offset, rec.stored, rec.size };
+	*at = (struct place){number, offset, rec.stored, rec.size};
 	*span = whole;
 	return 1;
 }
@@ -371,7 +370,7 @@ static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint
 int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *arg,
 		 uint32_t *end, uint64_t *damaged)
 {
-	struct window w = { .fd = g->fd, .buf = malloc(WINDOW) };
+	struct window w = {.fd = g->fd, .buf = malloc(WINDOW)};
 	uint32_t offset = from, span;
 	struct multihash name;
 	struct place at;

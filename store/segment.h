@@ -11,14 +11,14 @@
 #include <pthread.h>
 #include <sys/types.h>
 
-#define SEGMENTS_OPEN_MAX 64 /* descriptors kept for reading */
+#define SEGMENTS_OPEN_MAX  64 /* descriptors kept for reading */
 #define SEGMENT_NUMBER_MAX 99999999u
 
 /* An open segment; counted, so that closing waits for its readers. */
 struct segment {
 	int fd;
 	uint32_t number;
-	unsigned refs; /* atomic */
+	unsigned refs;        /* atomic */
 	struct segment *next; /* in a list of whoever holds it */
 };
 struct segment *segment_ref(struct segment *g);

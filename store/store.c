@@ -220,7 +220,8 @@ static bool same_place(const struct place *a, const struct place *b)
 	return a->segment == b->segment && a->offset == b->offset;
 }
 
-static bool is_bad(struct store *s, const struct record_name *name, const struct place *at)
+static bool is_bad(struct store *s, const struct record_name *name,
+		   const struct place *at)
 {
 	struct pending_entry *e = pending_find(&s->bad, name);
 
@@ -273,8 +274,8 @@ static void drop(struct store *s, const struct record_name *name, const struct p
 	if (known)
 		return;
 	s->corrupt++;
-	log_line(LOG_ERROR, "store %s: segment %08u: the block at byte %u is damaged", s->path,
-		 at->segment, at->offset);
+	log_line(LOG_ERROR, "store %s: segment %08u: the block at byte %u is damaged",
+		 s->path, at->segment, at->offset);
 	if (!s->writable)
 		return;
 	r = index_drop(s->index, name->bytes, name->size, at);
@@ -302,8 +303,9 @@ int store_get(struct store *s, const struct multihash *name, struct block **out)
 	r = block_reserve(&b, name, at.size, &data);
 	if (r < 0)
 		return r;
-	r = at.stored == at.size ? segment_read(&s->segments, &at, key.bytes, key.size, data)
-				 : ERR_CORRUPT;
+	r = at.stored == at.size
+		? segment_read(&s->segments, &at, key.bytes, key.size, data)
+		: ERR_CORRUPT;
 	if (r == ERR_CORRUPT) {
 		drop(s, &key, &at);
 		r = ERR_MISSING;
@@ -356,7 +358,7 @@ int store_each(struct store *s, int (*each)(void *arg, const struct multihash *,
 
 void store_stat(struct store *s, struct store_stat *out)
 {
-	*out = (struct store_stat){ .corrupt = s->corrupt };
+	*out = (struct store_stat){.corrupt = s->corrupt};
 	if (s->cache)
 		out->cached_bytes = cache_bytes(s->cache);
 	if (index_stat(s->index, &out->blocks, &out->bytes, &out->disk_bytes) < 0)

@@ -98,7 +98,8 @@ int store_flush(struct store *s)
 			s->retry_at = store_now_ms() + FLUSH_AFTER_MS;
 		} else {
 			s->failed = r;
-			log_line(LOG_ERROR, "store %s: cannot make blocks durable: %s; "
+			log_line(LOG_ERROR,
+				 "store %s: cannot make blocks durable: %s; "
 				 "nothing more is written until it is opened anew",
 				 s->path, err_text(r));
 		}
@@ -124,7 +125,7 @@ static void write_back(struct store *s)
 
 static void wait_until(struct store *s, int64_t ms)
 {
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
 
 	pthread_cond_timedwait(&s->work, &s->lock, &t);
 }
@@ -138,7 +139,8 @@ static void *flusher(void *arg)
 		size_t n = s->filling->n + s->flushing->n;
 		int64_t now = store_now_ms();
 		int64_t due = s->first_put + FLUSH_AFTER_MS;
-		bool much = s->filling->n >= FLUSH_NAMES || s->filling->bytes >= FLUSH_BYTES;
+		bool much =
+		    s->filling->n >= FLUSH_NAMES || s->filling->bytes >= FLUSH_BYTES;
 
 		if (s->retry_at > due)
 			due = s->retry_at;

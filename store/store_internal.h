@@ -22,8 +22,8 @@
 #define STORE_VERSION 1
 
 /* A flush begins at that much, or a second after the first block. */
-#define FLUSH_BYTES (64u << 20)
-#define FLUSH_NAMES 32768u
+#define FLUSH_BYTES    (64u << 20)
+#define FLUSH_NAMES    32768u
 #define FLUSH_AFTER_MS 1000
 /* A put waits for the flush when this many are pending. */
 #define PENDING_MAX (2 * FLUSH_NAMES)
@@ -48,15 +48,15 @@ struct store {
 	pthread_cond_t work, done; /* for the flusher; for those who wait for it */
 	struct pending tables[2];
 	struct pending *filling, *flushing;
-	struct pending bad; /* places found damaged; the index may name them yet */
+	struct pending bad;     /* places found damaged; the index may name them yet */
 	struct segment *active; /* changed under append and lock */
-	struct mark tail;	/* where the next record goes */
+	struct mark tail;       /* where the next record goes */
 	struct segment *sealed; /* full ones that were not synced yet */
-	bool dir_dirty;		/* a segment file was made, and not yet synced */
+	bool dir_dirty;         /* a segment file was made, and not yet synced */
 	uint64_t segment_bytes; /* of all files */
-	uint32_t kicked;	/* the tail when the disk was last set to work */
-	int64_t first_put;	/* ms; when `filling` got its first */
-	int64_t retry_at;	/* ms; not to flush before, unless asked */
+	uint32_t kicked;        /* the tail when the disk was last set to work */
+	int64_t first_put;      /* ms; when `filling` got its first */
+	int64_t retry_at;       /* ms; not to flush before, unless asked */
 
 	/* Puts are counted; `durable` is how many are on disk. */
 	uint64_t puts, durable, wanted;
@@ -65,8 +65,8 @@ struct store {
 	uint64_t rounds; /* flushes begun */
 	uint64_t failed_round;
 	int round_error; /* of failed_round */
-	int full;	 /* the last round's error, if space may cure it */
-	int failed;	 /* final */
+	int full;        /* the last round's error, if space may cure it */
+	int failed;      /* final */
 	bool stop, running;
 	pthread_t flusher;
 };

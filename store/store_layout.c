@@ -30,7 +30,8 @@ int store_version_check(int dir)
 	size_t i = strlen(VERSION_TEXT);
 	if ((size_t)n <= i || memcmp(text, VERSION_TEXT, i))
 		return ERR_CORRUPT;
-	for (; i < (size_t)n && text[i] >= '0' && text[i] <= '9' && version < UINT32_MAX; i++)
+	for (; i < (size_t)n && text[i] >= '0' && text[i] <= '9' && version < UINT32_MAX;
+	     i++)
 		version = version * 10 + (uint64_t)(text[i] - '0');
 	/* A newer version may add text behind its number. */
 	if (version > STORE_VERSION)
@@ -46,7 +47,8 @@ int store_version_write(int dir)
 	int n = snprintf(text, sizeof text, VERSION_TEXT "%d\n", STORE_VERSION);
 	int r = 0;
 
-	int fd = openat(dir, "version.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd =
+	    openat(dir, "version.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	ssize_t done = write(fd, text, (size_t)n);
@@ -66,7 +68,7 @@ int store_version_write(int dir)
 
 int store_index_remove(int dir, const char *name)
 {
-	static const char *const files[] = { "data.mdb", "lock.mdb" };
+	static const char *const files[] = {"data.mdb", "lock.mdb"};
 	int r = 0;
 
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -1,0 +1,191 @@
+/*
+ * Writing to the index: what a flush has made durable is named in it, what was
+ * found damaged is forgotten.
+ */
+#include "store/error.h"
+#include "store/index_internal.h"
+
+#include <stdlib.h>
+
+/* In a large tree each new name may dirty a page of its own, which LMDB keeps
+ * in memory until the commit: 4,096 of them are 16 MiB. */
+#define NAMES_PER_TXN 4096
+
+static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
+{
+	MDB_val key = {7, "covered"};
+	uint8_t bytes[META_SIZE];
+
+	for (int i = 0; i < 4; i++) {
+		bytes[i] = (uint8_t)(m->covered.segment >> (8 * i));
+		bytes[4 + i] = (uint8_t)(m->covered.offset >> (8 * i));
+	}
+	for (int i = 0; i < 8; i++)
+		bytes[8 + i] = (uint8_t)(m->bytes >> (8 * i));
+	MDB_val value = {sizeof bytes, bytes};
+	return index_error(mdb_put(txn, ix->meta, &key, &value, 0));
+}
+
+int index_make_tables(struct index *ix)
+{
+	uint8_t version[4] = {INDEX_VERSION};
+	MDB_val key = {7, "version"}, value = {sizeof version, version};
+	struct meta empty = {{0, 0}, 0};
+	MDB_txn *txn = NULL;
+	int r;
+
+	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	if (r < 0)
+		return r;
+	r = index_error(mdb_dbi_open(txn, "blocks", MDB_CREATE, &ix->blocks));
+	if (!r)
+		r = index_error(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
+	if (!r)
+		r = index_error(mdb_put(txn, ix->meta, &key, &value, MDB_NOOVERWRITE));
+	if (!r)
+		r = meta_put(ix, txn, &empty);
+	if (r < 0) {
+		mdb_txn_abort(txn);
+		return r;
+	}
+	return index_error(mdb_txn_commit(txn));
+}
+
+static void place_put(uint8_t out[PLACE_SIZE], const struct place *at)
+{
+	const uint32_t fields[] = {at->segment, at->offset, at->stored, at->size};
+
+	for (int i = 0; i < PLACE_SIZE; i++)
+		out[i] = (uint8_t)(fields[i / 4] >> (8 * (i % 4)));
+}
+
+static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
+		      struct meta *m)
+{
+	uint8_t bytes[PLACE_SIZE];
+	MDB_val key = {e->name_size, e->name}, value = {sizeof bytes, bytes};
+	struct place old;
+	int rc, r;
+
+	place_put(bytes, &e->at);
+	rc = mdb_put(txn, ix->blocks, &key, &value, MDB_NOOVERWRITE);
+	if (rc == MDB_KEYEXIST) {
+		r = index_place_get(&value, &old);
+		if (r < 0)
+			return r;
+		m->bytes -= old.size;
+		value = (MDB_val){sizeof bytes, bytes};
+		rc = mdb_put(txn, ix->blocks, &key, &value, 0);
+	}
+	if (rc)
+		return rc == MDB_MAP_FULL ? -EOVERFLOW : index_error(rc);
+	m->bytes += e->at.size;
+	return 0;
+}
+
+/* One transaction of a commit: entries [from, to) of the batch. */
+static int commit_part(struct index *ix, const struct pending *batch, size_t from,
+		       size_t to, const struct mark *covered)
+{
+	MDB_txn *txn = NULL;
+	struct meta m;
+	int r;
+
+	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	if (r < 0)
+		return r;
+	r = index_meta_get(ix, txn, &m);
+	for (size_t i = from; i < to && !r; i++)
+		if (!batch->list[i]->dead)
+			r = commit_one(ix, txn, batch->list[i], &m);
+	if (!r) {
+		if (covered)
+			m.covered = *covered;
+		r = meta_put(ix, txn, &m);
+	}
+	if (r < 0) {
+		mdb_txn_abort(txn);
+		return r;
+	}
+	int rc = mdb_txn_commit(txn);
+	return rc == MDB_MAP_FULL ? -EOVERFLOW : index_error(rc);
+}
+
+int index_commit(struct index *ix, const struct pending *batch,
+		 const struct mark *covered)
+{
+	size_t from = 0, to;
+	MDB_envinfo info;
+	int r;
+
+	pthread_mutex_lock(&ix->write);
+	do {
+		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
+		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL);
+		if (r == -EOVERFLOW) {
+			r = index_error(mdb_env_info(ix->env, &info));
+			if (!r)
+				r = index_resize(ix, 2 * info.me_mapsize);
+			if (!r)
+				continue;
+		}
+		if (r < 0)
+			goto out;
+		from = to;
+	} while (from < batch->n);
+	r = index_check_length(ix, true);
+out:
+	pthread_mutex_unlock(&ix->write);
+	return r;
+}
+
+static int drop(struct index *ix, MDB_txn *txn, MDB_val *key, const struct place *at)
+{
+	struct place now;
+	struct meta m;
+	MDB_val value;
+	int rc, r;
+
+	rc = mdb_get(txn, ix->blocks, key, &value);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	r = rc ? index_error(rc) : index_place_get(&value, &now);
+	if (r < 0)
+		return r;
+	if (now.segment != at->segment || now.offset != at->offset)
+		return 0;
+	r = index_error(mdb_del(txn, ix->blocks, key, NULL));
+	if (!r)
+		r = index_meta_get(ix, txn, &m);
+	if (r < 0)
+		return r;
+	m.bytes -= now.size;
+	r = meta_put(ix, txn, &m);
+	return r < 0 ? r : 1;
+}
+
+int index_drop(struct index *ix, const uint8_t *name, size_t name_size,
+	       const struct place *at)
+{
+	MDB_val key = {name_size, (void *)name};
+	MDB_txn *txn = NULL;
+	int rc, r;
+
+	pthread_mutex_lock(&ix->write);
+	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	if (r < 0)
+		goto out;
+	r = drop(ix, txn, &key, at);
+	if (r <= 0) {
+		mdb_txn_abort(txn);
+		goto out;
+	}
+	rc = mdb_txn_commit(txn);
+	if (rc)
+		r = index_error(rc);
+	else if (index_check_length(ix, true) < 0)
+		r = -EIO;
+out:
+	pthread_mutex_unlock(&ix->write);
+	return r;
+}
