@@ -1,0 +1,173 @@
+#include "store/build_dir.h"
+
+#include "store/dag.h"
+#include "store/dagpb.h"
+#include "store/error.h"
+#include "store/hamt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_names(const void *x, const void *y)
+{
+	const struct dir_link *a = x, *b = y;
+	size_t n = a->name_len < b->name_len ? a->name_len : b->name_len;
+	int c = memcmp(a->name, b->name, n);
+
+	return c ? c : (int)a->name_len - (int)b->name_len;
+}
+
+static bool wants_hamt(const struct profile *p, const struct dir_link *links, size_t n)
+{
+	uint64_t size = p->hamt_by_block_size ? 4 : 0; /* 4: the empty directory */
+
+	for (size_t i = 0; i < n; i++) {
+		const struct dir_link *l = &links[i];
+
+		size += p->hamt_by_block_size
+				? dagpb_link_size(l->cid_len, l->name_len, l->tsize)
+				: (size_t)l->name_len + l->cid_len;
+	}
+	return size > p->hamt_threshold;
+}
+
+static int put_link(struct buf *block, const char *name, size_t name_len,
+		    const struct dir_link *l)
+{
+	struct cid cid;
+	int r = cid_decode(&cid, l->cid, l->cid_len);
+
+	if (r == 0)
+		dagpb_put_link(block, &cid, name, name_len, l->tsize);
+	return r;
+}
+
+static int put_plain(const struct profile *p, struct block_sink *sink,
+		     const struct dir_link *links, size_t n, struct built *out)
+{
+	const struct unixfs u = { .type = UNIXFS_DIRECTORY };
+	struct buf block = { 0 };
+	uint64_t below = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = put_link(&block, links[i].name, links[i].name_len, &links[i]);
+		below += links[i].tsize;
+	}
+	if (r == 0)
+		r = sink_put_node(sink, p->cid_version, &block, &u, NULL, 0, &out->cid);
+	out->tsize = below + block.len;
+	buf_release(&block);
+	return r;
+}
+
+struct hashed {
+	uint64_t hash;
+	const struct dir_link *link;
+};
+
+static int compare_hashes(const void *x, const void *y)
+{
+	const struct hashed *a = x, *b = y;
+
+	return a->hash < b->hash ? -1 : a->hash > b->hash;
+}
+
+struct sharding {
+	const struct profile *profile;
+	struct block_sink *sink;
+	struct hamt_shape shape;
+};
+
+/*
+ * Put the shard of the entries `in`, which agree in the buckets of all levels
+ * above `level` and are sorted by their hashes.  Recurses by levels of the
+ * hash, so at most shape.levels deep.
+ */
+static int put_shard(const struct sharding *s, const struct hashed *in, size_t n,
+		     unsigned level, struct built *out)
+{
+	uint8_t field[HAMT_FIELD_MAX] = { 0 };
+	struct unixfs u = { .type = UNIXFS_HAMT_SHARD,
+			    .hash_type = HAMT_HASH_MURMUR3,
+			    .fanout = s->shape.fanout,
+			    .has_data = true,
+			    .has_hash_type = true,
+			    .has_fanout = true };
+	struct buf block = { 0 };
+	uint64_t below = 0;
+	int r = 0;
+
+	if (level == s->shape.levels)
+		return -EOVERFLOW;
+	for (size_t i = 0, end; i < n && r == 0; i = end) {
+		unsigned bucket = hamt_bucket(&s->shape, in[i].hash, level);
+		char name[HAMT_PREFIX_MAX + NAME_MAX_BYTES + 1];
+
+		for (end = i + 1; end < n; end++)
+			if (hamt_bucket(&s->shape, in[end].hash, level) != bucket)
+				break;
+		hamt_field_set(&s->shape, field, bucket);
+		hamt_prefix(&s->shape, bucket, name);
+		if (end == i + 1) {
+			const struct dir_link *l = in[i].link;
+
+			memcpy(name + s->shape.digits, l->name, l->name_len);
+			r = put_link(&block, name, s->shape.digits + l->name_len, l);
+			below += l->tsize;
+		} else {
+			struct built sub;
+
+			r = put_shard(s, in + i, end - i, level + 1, &sub);
+			if (r < 0)
+				break;
+			dagpb_put_link(&block, &sub.cid, name, s->shape.digits, sub.tsize);
+			below += sub.tsize;
+		}
+	}
+	u.data = hamt_field_trim(&s->shape, field, &u.data_len);
+	if (r == 0)
+		r = sink_put_node(s->sink, s->profile->cid_version, &block, &u, NULL, 0,
+				  &out->cid);
+	out->tsize = below + block.len;
+	buf_release(&block);
+	return r;
+}
+
+static int put_hamt(const struct profile *p, struct block_sink *sink,
+		    const struct dir_link *links, size_t n, struct built *out)
+{
+	struct sharding s = { .profile = p, .sink = sink };
+	struct hashed *in;
+	int r = hamt_shape_init(&s.shape, p->hamt_fanout);
+
+	if (r < 0)
+		return r;
+	in = malloc(n * sizeof *in);
+	if (!in)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		in[i].hash = hamt_hash(links[i].name, links[i].name_len);
+		in[i].link = &links[i];
+	}
+	qsort(in, n, sizeof *in, compare_hashes);
+	r = put_shard(&s, in, n, 0, out);
+	free(in);
+	return r;
+}
+
+int build_dir(const struct profile *p, struct block_sink *sink, struct dir_link *links,
+	      size_t n, struct built *out)
+{
+	for (size_t i = 0; i < n; i++)
+		if (links[i].name_len > NAME_MAX_BYTES)
+			return -ENAMETOOLONG;
+	if (n > 1)
+		qsort(links, n, sizeof *links, compare_names);
+	for (size_t i = 1; i < n; i++)
+		if (!compare_names(&links[i - 1], &links[i]))
+			return -EEXIST;
+	out->size = 0;
+	return wants_hamt(p, links, n) ? put_hamt(p, sink, links, n, out)
+				       : put_plain(p, sink, links, n, out);
+}

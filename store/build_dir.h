@@ -1,0 +1,31 @@
+/*
+ * Building the node of one directory: a plain block, or above the profile's
+ * threshold a HAMT (wire.md 11.3, 11.4).  The result depends on the set of
+ * entries alone, not on their order.
+ */
+#ifndef STORE_BUILD_DIR_H
+#define STORE_BUILD_DIR_H
+
+#include "store/build_file.h"
+
+/* An entry.  Name and CID are the caller's memory; the CID is binary. */
+struct dir_link {
+	const char *name;
+	const uint8_t *cid;
+	uint64_t tsize;
+	uint16_t name_len;
+	uint8_t cid_len;
+};
+
+/*
+ * Put the directory of `n` links, which are put in order of their names.
+ *   -ENAMETOOLONG  a name over NAME_MAX_BYTES
+ *   -EEXIST        two links of one name
+ *   -EOVERFLOW     names that a HAMT cannot tell apart (equal 64-bit hashes)
+ *   ERR_MALFORMED  the CID of a link
+ *   -ENOMEM, or the sink's error
+ */
+int build_dir(const struct profile *p, struct block_sink *sink, struct dir_link *links,
+	      size_t n, struct built *out);
+
+#endif

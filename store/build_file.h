@@ -1,0 +1,63 @@
+/*
+ * Building the tree of one file, bottom-up, in the balanced layout (wire.md
+ * 11.3): leaves come in order, nodes go to the sink as soon as they are full,
+ * and what is held is one open node per level.
+ */
+#ifndef STORE_BUILD_FILE_H
+#define STORE_BUILD_FILE_H
+
+#include "store/buf.h"
+#include "store/import.h"
+#include "store/sink.h"
+
+/* A node that was built: what its parent has to know of it. */
+struct built {
+	struct cid cid;
+	uint64_t tsize; /* the block and all below it */
+	uint64_t size;	/* bytes of the file in it */
+};
+
+/*
+ * Room that build_leaf() needs before and behind the data, for the profiles
+ * that wrap a leaf in dag-pb.
+ */
+#define LEAF_HEAD 32
+#define LEAF_TAIL 16
+
+/*
+ * Put a chunk as a leaf.  Its `len` bytes stand at `data`; the LEAF_HEAD bytes
+ * before and LEAF_TAIL behind belong to the caller too and are overwritten.
+ */
+int build_leaf(const struct profile *p, struct block_sink *sink, uint8_t *data, size_t len,
+	       struct built *out);
+
+/* Put a symlink to `target`. */
+int build_symlink(const struct profile *p, struct block_sink *sink, const char *target,
+		  size_t len, struct built *out);
+
+#define BUILD_LEVELS 32 /* above the leaves; 2^32 leaves even at two links a node */
+
+/* The node that is open on a level. */
+struct build_level {
+	struct buf block;  /* its links, as they will be written */
+	uint32_t n;
+	struct built last; /* the latest child */
+	uint64_t tsize, size;
+	uint64_t sizes[];  /* of the children; max_links */
+};
+
+struct build_file {
+	const struct profile *profile;
+	struct block_sink *sink;
+	struct build_level *levels[BUILD_LEVELS]; /* made when first used */
+};
+
+void build_file_init(struct build_file *b, const struct profile *p, struct block_sink *sink);
+/* The next leaf.  0, -ENOMEM, -EFBIG (too many), or the sink's error. */
+int build_file_add(struct build_file *b, const struct built *leaf);
+/* No more leaves (there was at least one): the root. */
+int build_file_finish(struct build_file *b, struct built *root);
+/* Frees; may be initialised again. */
+void build_file_release(struct build_file *b);
+
+#endif

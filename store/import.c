@@ -1,0 +1,203 @@
+#include "store/import.h"
+
+#include "store/error.h"
+#include "store/import_file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The store as a sink. */
+struct store_sink {
+	struct block_sink base;
+	struct store *store;
+};
+
+static int put(struct block_sink *self, const struct multihash *name, const void *data,
+	       size_t len)
+{
+	return store_put_bytes(((struct store_sink *)self)->store, name, data, len);
+}
+
+/* The walk that feeds the pipeline. */
+struct feeder {
+	struct walker base;
+	struct pipeline *pipeline;
+};
+
+static struct pipeline *pipeline_of(struct walker *w)
+{
+	return ((struct feeder *)w)->pipeline;
+}
+
+static int on_enter(struct walker *w, struct dir *d)
+{
+	if (d->n) {
+		d->results = calloc(d->n, sizeof *d->results);
+		if (!d->results)
+			return -ENOMEM;
+	}
+	return pipeline_error(pipeline_of(w));
+}
+
+static int on_entry(struct walker *w, struct dir *d, uint32_t index, struct dirref *at)
+{
+	struct pipeline *p = pipeline_of(w);
+
+	if (d->entries[index].type != ENTRY_OTHER)
+		return pipeline_add(p, d, index, at);
+	/* Sockets, devices, pipes: UnixFS has no word for them. */
+	pipeline_warn(p, d, index, -ENOTSUP);
+	return d->parent ? pipeline_error(p) : -ENOTSUP;
+}
+
+static void on_leave(struct walker *w, struct dir *d)
+{
+	pipeline_drop(pipeline_of(w), d);
+}
+
+static void on_failed(struct walker *w, struct dir *d, uint32_t index, int error)
+{
+	pipeline_fail(pipeline_of(w), d, index, error);
+}
+
+/*
+ * A second walk that only counts, for whoever watches the progress, ahead of
+ * the first because it reads nothing.
+ */
+struct counter {
+	struct walker base;
+	const char *path;
+	struct import_progress *progress;
+	atomic_bool stop;
+	pthread_t thread;
+	bool running;
+};
+
+static int count_enter(struct walker *w, struct dir *d)
+{
+	return atomic_load(&((struct counter *)w)->stop) ? -ECANCELED : 0;
+}
+
+static int count_entry(struct walker *w, struct dir *d, uint32_t index, struct dirref *at)
+{
+	struct counter *c = (struct counter *)w;
+	struct stat st;
+
+	if (d->entries[index].type == ENTRY_FILE &&
+	    fstatat(at ? at->fd : AT_FDCWD, dir_name(d, index), &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		atomic_fetch_add(&c->progress->files_total, 1);
+		atomic_fetch_add(&c->progress->bytes_total, st.st_size);
+	}
+	return atomic_load(&c->stop) ? -ECANCELED : 0;
+}
+
+static void count_leave(struct walker *w, struct dir *d)
+{
+	while (d && atomic_fetch_sub(&d->holds, 1) == 1) {
+		struct dir *up = d->parent;
+
+		dir_free(d);
+		d = up;
+	}
+}
+
+static void count_failed(struct walker *w, struct dir *d, uint32_t index, int error)
+{
+	/* The import will meet it too, and says so. */
+}
+
+static void *count(void *arg)
+{
+	struct counter *c = arg;
+
+	walk(&c->base, c->path);
+	return NULL;
+}
+
+static void counter_start(struct counter *c)
+{
+	c->base.enter = count_enter;
+	c->base.entry = count_entry;
+	c->base.leave = count_leave;
+	c->base.failed = count_failed;
+	/* Without it there are no totals, which is no reason to fail. */
+	c->running = c->progress && pthread_create(&c->thread, NULL, count, c) == 0;
+}
+
+static void counter_stop(struct counter *c)
+{
+	if (!c->running)
+		return;
+	atomic_store(&c->stop, true);
+	pthread_join(c->thread, NULL);
+}
+
+/* Wait for the pipeline; `r` is how feeding it went. */
+static int conclude(struct pipeline *p, struct store *s, int r, struct import_result *out)
+{
+	if (r < 0)
+		pipeline_fail(p, NULL, 0, r);
+	r = pipeline_finish(p);
+	if (r == 0)
+		r = store_sync(s);
+	if (r == 0)
+		r = cid_decode(&out->root, p->top.cid, p->top.cid_len);
+	if (r < 0)
+		return r;
+	out->tsize = p->top.tsize;
+	out->files = p->files;
+	out->dirs = p->dirs;
+	out->symlinks = p->symlinks;
+	out->bytes = p->bytes;
+	return 0;
+}
+
+int import_path(struct store *s, const char *path, const struct import_options *o,
+		struct import_result *out)
+{
+	struct store_sink sink = { { put }, s };
+	struct pipeline p;
+	struct feeder feeder = {
+		.base = { o->hidden, on_enter, on_entry, on_leave, on_failed },
+		.pipeline = &p,
+	};
+	struct counter counter = {
+		.base.hidden = o->hidden, .path = path, .progress = o->progress
+	};
+	int r = pipeline_start(&p, o, &sink.base);
+
+	if (r < 0)
+		return r;
+	counter_start(&counter);
+	r = walk(&feeder.base, path);
+	r = conclude(&p, s, r, out);
+	counter_stop(&counter);
+	return r;
+}
+
+int import_fd(struct store *s, int fd, const struct import_options *o,
+	      struct import_result *out)
+{
+	struct store_sink sink = { { put }, s };
+	struct dir *top = dir_new_top("-");
+	struct pipeline p;
+	int r;
+
+	if (!top)
+		return -ENOMEM;
+	r = pipeline_start(&p, o, &sink.base);
+	if (r < 0) {
+		dir_free(top);
+		return r;
+	}
+	r = on_enter(&(struct feeder){ .pipeline = &p }.base, top);
+	if (r == 0)
+		r = file_stream(&p, fd, top, 0);
+	if (r < 0) {
+		pipeline_fail(&p, top, 0, r);
+		pipeline_drop(&p, top);
+	}
+	return conclude(&p, s, 0, out);
+}

@@ -1,0 +1,300 @@
+#include "store/import_pipe.h"
+
+#include "store/build_dir.h"
+#include "store/error.h"
+#include "store/import_file.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define JOBS_DEFAULT_MAX 8 /* memory: a chunk each */
+#define JOBS_MAX	 64
+#define PAGE		 4096
+
+int pipeline_error(struct pipeline *p)
+{
+	if (p->options->cancel && atomic_load(p->options->cancel))
+		pipeline_fail(p, NULL, 0, -ECANCELED);
+	return atomic_load(&p->error);
+}
+
+void pipeline_warn(struct pipeline *p, struct dir *d, uint32_t index, int error)
+{
+	struct buf path = { 0 };
+
+	if (!p->options->warn)
+		return;
+	dir_path(d, index, &path);
+	pthread_mutex_lock(&p->warning);
+	p->options->warn(p->options->warn_arg, path.failed ? "" : (char *)path.data, error);
+	pthread_mutex_unlock(&p->warning);
+	buf_release(&path);
+}
+
+void pipeline_fail(struct pipeline *p, struct dir *d, uint32_t index, int error)
+{
+	int none = 0;
+
+	if (!atomic_compare_exchange_strong(&p->error, &none, error))
+		return;
+	pthread_mutex_lock(&p->lock);
+	pthread_cond_broadcast(&p->work);
+	pthread_cond_broadcast(&p->room);
+	pthread_mutex_unlock(&p->lock);
+	if (d)
+		pipeline_warn(p, d, index, error);
+}
+
+int pipeline_add(struct pipeline *p, struct dir *d, uint32_t index, struct dirref *at)
+{
+	int r = pipeline_error(p);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&p->lock);
+	while (p->n == QUEUE && !p->error)
+		pthread_cond_wait(&p->room, &p->lock);
+	r = p->error;
+	if (r == 0) {
+		atomic_fetch_add(&d->holds, 1);
+		p->queue[(p->first + p->n++) % QUEUE] = (struct task){
+			.dir = d, .index = index, .at = at ? dirref_get(at) : NULL
+		};
+		if (p->idle)
+			pthread_cond_signal(&p->work);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+static void set_result(struct dir *d, uint32_t index, const struct built *b)
+{
+	struct entry_result *result = &d->results[index];
+	uint8_t cid[CID_SIZE_MAX];
+
+	result->cid_len = cid_encode(&b->cid, cid);
+	assert(result->cid_len <= sizeof result->cid);
+	memcpy(result->cid, cid, result->cid_len);
+	result->tsize = b->tsize;
+}
+
+void pipeline_stored(struct pipeline *p, struct dir *d, uint32_t index,
+		     const struct built *b)
+{
+	set_result(d, index, b);
+	pipeline_drop(p, d);
+}
+
+/* All entries have their results: build the node. */
+static int complete_dir(struct pipeline *p, struct dir *d)
+{
+	struct dir_link *links = NULL;
+	struct built built;
+	size_t n = 0;
+	int r;
+
+	if (d->n) {
+		links = malloc(d->n * sizeof *links);
+		if (!links)
+			return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < d->n; i++) {
+		const struct entry_result *e = &d->results[i];
+
+		if (e->cid_len)
+			links[n++] = (struct dir_link){ .name = dir_name(d, i),
+							.name_len = d->entries[i].name_len,
+							.cid = e->cid,
+							.cid_len = e->cid_len,
+							.tsize = e->tsize };
+	}
+	r = build_dir(p->profile, p->sink, links, n, &built);
+	if (r == 0) {
+		set_result(d->parent, d->index, &built);
+		p->dirs++;
+	}
+	free(links);
+	return r;
+}
+
+static void complete_top(struct pipeline *p, struct dir *top)
+{
+	pthread_mutex_lock(&p->lock);
+	if (top->results)
+		p->top = top->results[0];
+	p->done = true;
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void pipeline_drop(struct pipeline *p, struct dir *d)
+{
+	/* Upwards in a loop: the tree may be deep. */
+	while (d && atomic_fetch_sub(&d->holds, 1) == 1) {
+		struct dir *up = d->parent;
+		int r = 0;
+
+		if (!up)
+			complete_top(p, d);
+		else if (!p->error)
+			r = complete_dir(p, d);
+		if (r < 0)
+			pipeline_fail(p, up, d->index, r);
+		dir_free(d);
+		d = up;
+	}
+}
+
+static int store_symlink(struct pipeline *p, const struct task *t)
+{
+	char target[PATH_MAX + 1];
+	struct built b;
+	ssize_t n = readlinkat(t->at ? t->at->fd : AT_FDCWD, dir_name(t->dir, t->index),
+			       target, sizeof target);
+	int r;
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n == sizeof target)
+		return -ENAMETOOLONG;
+	r = build_symlink(p->profile, p->sink, target, n, &b);
+	if (r < 0)
+		return r;
+	p->symlinks++;
+	pipeline_stored(p, t->dir, t->index, &b);
+	return 0;
+}
+
+static void run_task(struct worker *w, struct task *t)
+{
+	struct pipeline *p = w->pipeline;
+	int r = pipeline_error(p);
+
+	if (r == 0)
+		r = t->dir->entries[t->index].type == ENTRY_SYMLINK ? store_symlink(p, t)
+								    : file_store(w, t);
+	dirref_put(t->at);
+	if (r < 0) {
+		pipeline_fail(p, t->dir, t->index, r);
+		pipeline_drop(p, t->dir);
+	}
+}
+
+static struct task take(struct pipeline *p)
+{
+	struct task t = p->queue[p->first];
+
+	p->first = (p->first + 1) % QUEUE;
+	/* The walk is woken when there is room for it to do a stretch. */
+	if (p->n-- == QUEUE / 2)
+		pthread_cond_signal(&p->room);
+	return t;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct pipeline *p = w->pipeline;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->done && !p->error) {
+		uint64_t chunk;
+		struct import_file *f = file_claim(p, &chunk);
+
+		if (f) {
+			pthread_mutex_unlock(&p->lock);
+			file_chunk(w, f, chunk);
+			pthread_mutex_lock(&p->lock);
+		} else if (p->n) {
+			struct task t = take(p);
+
+			pthread_mutex_unlock(&p->lock);
+			run_task(w, &t);
+			pthread_mutex_lock(&p->lock);
+		} else {
+			p->idle++;
+			pthread_cond_wait(&p->work, &p->lock);
+			p->idle--;
+		}
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+static unsigned jobs(const struct import_options *o)
+{
+	cpu_set_t cpus;
+	int n = o->jobs;
+
+	if (n > 0)
+		return n < JOBS_MAX ? n : JOBS_MAX;
+	n = sched_getaffinity(0, sizeof cpus, &cpus) < 0 ? 1 : CPU_COUNT(&cpus);
+	return n < JOBS_DEFAULT_MAX ? n : JOBS_DEFAULT_MAX;
+}
+
+int pipeline_start(struct pipeline *p, const struct import_options *o,
+		   struct block_sink *sink)
+{
+	unsigned n = jobs(o);
+	int r = 0;
+
+	*p = (struct pipeline){ .options = o, .profile = o->profile, .sink = sink };
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_mutex_init(&p->warning, NULL);
+	pthread_cond_init(&p->work, NULL);
+	pthread_cond_init(&p->room, NULL);
+	p->workers = calloc(n, sizeof *p->workers);
+	if (!p->workers)
+		r = -ENOMEM;
+	while (r == 0 && p->n_workers < n) {
+		struct worker *w = &p->workers[p->n_workers];
+
+		w->pipeline = p;
+		/* The data begins on a page, which reading likes. */
+		w->room = aligned_alloc(PAGE, 2 * PAGE + (p->profile->chunk_size + PAGE - 1) /
+								 PAGE * PAGE);
+		if (!w->room) {
+			r = -ENOMEM;
+			break;
+		}
+		w->data = w->room + PAGE;
+		r = -pthread_create(&w->thread, NULL, work, w);
+		if (r < 0) {
+			free(w->room);
+			break;
+		}
+		p->n_workers++;
+	}
+	/* Fewer will do, if slower. */
+	if (p->n_workers)
+		return 0;
+	pipeline_finish(p);
+	return r;
+}
+
+int pipeline_finish(struct pipeline *p)
+{
+	for (unsigned i = 0; i < p->n_workers; i++) {
+		pthread_join(p->workers[i].thread, NULL);
+		free(p->workers[i].room);
+	}
+	free(p->workers);
+	/* Left over after an error. */
+	while (p->n) {
+		struct task t = take(p);
+
+		dirref_put(t.at);
+		pipeline_drop(p, t.dir);
+	}
+	files_abandon(p);
+	pthread_cond_destroy(&p->room);
+	pthread_cond_destroy(&p->work);
+	pthread_mutex_destroy(&p->warning);
+	pthread_mutex_destroy(&p->lock);
+	return p->error;
+}
