@@ -3,8 +3,8 @@
  *	PBNode: 2 Links (repeated PBLink), 1 Data bytes; written in this order
  *	PBLink: 1 Hash bytes (binary CID), 2 Name string, 3 Tsize uint64
  * Strict: an unknown field, a second Data, fields of a link out of order, a
- * link without Hash, or links on both sides of Data are ERR_MALFORMED.  A node
- * with Data before its links is read, though nobody should write it.
+ * link without Hash, a Tsize over INT64_MAX, or links on both sides of Data are
+ * ERR_MALFORMED.  Data before the links is read, though nobody should write it.
  *
  * Nothing is allocated: a node points into the block it was decoded from, and
  * links are taken one by one from a cursor.
@@ -61,9 +61,8 @@ void dagpb_put_link(struct buf *out, const struct cid *cid, const char *name,
 		    size_t name_len, uint64_t tsize);
 void dagpb_put_data(struct buf *out, const void *data, size_t len);
 
-/* Bytes that dagpb_put_link and dagpb_put_data append.  cid_size() is the
- * length of a binary CID. */
-size_t dagpb_link_size(size_t cid_size, size_t name_len, uint64_t tsize);
+/* Bytes that dagpb_put_link and dagpb_put_data append; `cid_len` is cid_size(). */
+size_t dagpb_link_size(size_t cid_len, size_t name_len, uint64_t tsize);
 size_t dagpb_data_size(size_t len);
 
 #endif

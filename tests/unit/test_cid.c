@@ -3,25 +3,13 @@
 #include "store/cid.h"
 #include "store/error.h"
 #include "store/source.h"
+#include "tests/unit/hex.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <stdio.h>
 #include <string.h>
-
-static size_t unhex(const char *hex, uint8_t *out)
-{
-	size_t n = 0;
-
-	for (; hex[0]; hex += 2) {
-		unsigned v;
-		assert_int_equal(sscanf(hex, "%2x", &v), 1);
-		out[n++] = (uint8_t)v;
-	}
-	return n;
-}
 
 static void a_cid_has_one_text_and_one_binary_form(void **state)
 {
