@@ -143,7 +143,7 @@ void cache_add(struct cache *c, struct block *b, uint64_t hash)
 	if (c->n == c->slot_count)
 		grow(c);
 	struct entry **slot = &c->slots[hash & (c->slot_count - 1)];
-	*e = (struct entry){.chain = *slot, .hash = hash, .block = block_ref(b)};
+	*e = (struct entry){ .chain = *slot, .hash = hash, .block = block_ref(b) };
 	*slot = e;
 	make_newest(c, e);
 	c->bytes += cost(b);

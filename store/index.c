@@ -90,7 +90,7 @@ int index_check_length(struct index *ix, bool extend)
 
 int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
 {
-	MDB_val key = {7, "covered"}, value;
+	MDB_val key = { 7, "covered" }, value;
 	int rc = mdb_get(txn, ix->meta, &key, &value);
 
 	if (rc)
@@ -104,7 +104,7 @@ int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
 
 static int open_tables(struct index *ix)
 {
-	MDB_val key = {7, "version"}, value;
+	MDB_val key = { 7, "version" }, value;
 	MDB_txn *txn = NULL;
 	struct meta m;
 	int r;
@@ -262,7 +262,7 @@ int index_place_get(const MDB_val *value, struct place *out)
 
 int index_find(struct index *ix, const uint8_t *name, size_t name_size, struct place *out)
 {
-	MDB_val key = {name_size, (void *)name}, value;
+	MDB_val key = { name_size, (void *)name }, value;
 	struct reader *rd = NULL;
 	int r = read_begin(ix, &rd);
 
@@ -299,7 +299,7 @@ int index_covered(struct index *ix, struct mark *out)
 static int collect(struct index *ix, const uint8_t *last, size_t last_size,
 		   struct buf *out)
 {
-	MDB_val key = {last_size, (void *)last}, value;
+	MDB_val key = { last_size, (void *)last }, value;
 	MDB_cursor *cursor = NULL;
 	struct reader *rd = NULL;
 	int r = read_begin(ix, &rd);
@@ -338,7 +338,7 @@ int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *
 {
 	uint8_t last[RECORD_NAME_MAX];
 	size_t last_size = 0;
-	struct buf names = {0};
+	struct buf names = { 0 };
 	int r;
 
 	for (;;) {
@@ -352,8 +352,8 @@ int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *
 			struct place at;
 			last_size = cursor_u8(&in);
 			const uint8_t *key = cursor_take(&in, last_size);
-			MDB_val value = {PLACE_SIZE,
-					 (void *)cursor_take(&in, PLACE_SIZE)};
+			MDB_val value = { PLACE_SIZE,
+					  (void *)cursor_take(&in, PLACE_SIZE) };
 			memcpy(last, key, last_size);
 			r = index_place_get(&value, &at);
 			if (!r)

@@ -13,7 +13,7 @@
 
 static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
 {
-	MDB_val key = {7, "covered"};
+	MDB_val key = { 7, "covered" };
 	uint8_t bytes[META_SIZE];
 
 	for (int i = 0; i < 4; i++) {
@@ -22,15 +22,15 @@ static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
 	}
 	for (int i = 0; i < 8; i++)
 		bytes[8 + i] = (uint8_t)(m->bytes >> (8 * i));
-	MDB_val value = {sizeof bytes, bytes};
+	MDB_val value = { sizeof bytes, bytes };
 	return index_error(mdb_put(txn, ix->meta, &key, &value, 0));
 }
 
 int index_make_tables(struct index *ix)
 {
-	uint8_t version[4] = {INDEX_VERSION};
-	MDB_val key = {7, "version"}, value = {sizeof version, version};
-	struct meta empty = {{0, 0}, 0};
+	uint8_t version[4] = { INDEX_VERSION };
+	MDB_val key = { 7, "version" }, value = { sizeof version, version };
+	struct meta empty = { { 0, 0 }, 0 };
 	MDB_txn *txn = NULL;
 	int r;
 
@@ -53,7 +53,7 @@ int index_make_tables(struct index *ix)
 
 static void place_put(uint8_t out[PLACE_SIZE], const struct place *at)
 {
-	const uint32_t fields[] = {at->segment, at->offset, at->stored, at->size};
+	const uint32_t fields[] = { at->segment, at->offset, at->stored, at->size };
 
 	for (int i = 0; i < PLACE_SIZE; i++)
 		out[i] = (uint8_t)(fields[i / 4] >> (8 * (i % 4)));
@@ -63,7 +63,7 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 		      struct meta *m)
 {
 	uint8_t bytes[PLACE_SIZE];
-	MDB_val key = {e->name_size, e->name}, value = {sizeof bytes, bytes};
+	MDB_val key = { e->name_size, e->name }, value = { sizeof bytes, bytes };
 	struct place old;
 	int rc, r;
 
@@ -74,7 +74,7 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 		if (r < 0)
 			return r;
 		m->bytes -= old.size;
-		value = (MDB_val){sizeof bytes, bytes};
+		value = (MDB_val){ sizeof bytes, bytes };
 		rc = mdb_put(txn, ix->blocks, &key, &value, 0);
 	}
 	if (rc)
@@ -167,7 +167,7 @@ static int drop(struct index *ix, MDB_txn *txn, MDB_val *key, const struct place
 int index_drop(struct index *ix, const uint8_t *name, size_t name_size,
 	       const struct place *at)
 {
-	MDB_val key = {name_size, (void *)name};
+	MDB_val key = { name_size, (void *)name };
 	MDB_txn *txn = NULL;
 	int rc, r;
 

@@ -141,5 +141,5 @@ void pending_release(struct pending *t)
 	pending_clear(t);
 	free(t->list);
 	free(t->slots);
-	*t = (struct pending){0};
+	*t = (struct pending){ 0 };
 }

@@ -30,7 +30,7 @@ void segment_unref(struct segment *g)
 int segments_open(struct segments *s, int parent)
 {
 	*s = (struct segments){
-	    .dir = openat(parent, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.dir = openat(parent, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 	};
 	if (s->dir < 0)
 		return -errno;
@@ -120,7 +120,7 @@ static int open_file(struct segments *s, uint32_t number, int flags, struct segm
 
 	if (!g)
 		return -ENOMEM;
-	*g = (struct segment){.number = number, .refs = 1};
+	*g = (struct segment){ .number = number, .refs = 1 };
 	snprintf(name, sizeof name, "%08u.seg", number);
 	g->fd = openat(s->dir, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (g->fd < 0) {
@@ -160,7 +160,7 @@ static int write_all(int fd, struct iovec *iov, int n, off_t offset)
 int segment_create(struct segments *s, uint32_t number, struct segment **out)
 {
 	uint8_t header[SEGMENT_HEADER];
-	struct iovec iov = {header, sizeof header};
+	struct iovec iov = { header, sizeof header };
 	struct segment *g = NULL;
 	int r;
 
@@ -191,11 +191,12 @@ int segment_write(struct segment *g, uint32_t offset, const struct record *rec,
 		  const uint8_t *name, const void *data)
 {
 	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
-	uint8_t zero[8] = {0};
+	uint8_t zero[8] = { 0 };
 	uint32_t head_size = RECORD_HEADER + rec->name_size;
 	uint32_t pad = record_span(rec->name_size, rec->stored) - head_size - rec->stored;
-	struct iovec iov[3] = {
-	    {head, head_size}, {(void *)data, rec->stored}, {zero, pad}};
+	struct iovec iov[3] = { { head, head_size },
+				{ (void *)data, rec->stored },
+				{ zero, pad } };
 	int r;
 
 	record_encode(head, rec, name, g->number, offset);
@@ -277,7 +278,7 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 {
 	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
 	size_t head_size = RECORD_HEADER + name_size;
-	struct iovec iov[2] = {{head, head_size}, {data, at->stored}};
+	struct iovec iov[2] = { { head, head_size }, { data, at->stored } };
 	struct segment *g = NULL;
 	struct record rec;
 	int r;
@@ -305,6 +306,7 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 struct window {
 	int fd;
 	uint8_t *buf;
+	size_t room; /* WINDOW, or the file if it is smaller */
 	off_t start;
 	size_t len;
 };
@@ -313,7 +315,7 @@ struct window {
 static const uint8_t *window_at(struct window *w, off_t offset, size_t n)
 {
 	if (offset < w->start || offset + (off_t)n > w->start + (off_t)w->len) {
-		struct iovec iov = {w->buf, WINDOW};
+		struct iovec iov = { w->buf, w->room };
 		ssize_t got = read_all(w->fd, &iov, 1, offset);
 		w->start = offset;
 		w->len = got < 0 ? 0 : (size_t)got;
@@ -362,7 +364,7 @@ static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint
 	}
 	if (strong && multihash_check(name, data, rec.stored) < 0)
 		return 0;
-	*at = (struct place){number, offset, rec.stored, rec.size};
+	*at = (struct place){ number, offset, rec.stored, rec.size };
 	*span = whole;
 	return 1;
 }
@@ -370,7 +372,7 @@ static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint
 int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *arg,
 		 uint32_t *end, uint64_t *damaged)
 {
-	struct window w = {.fd = g->fd, .buf = malloc(WINDOW)};
+	struct window w = { .fd = g->fd };
 	uint32_t offset = from, span;
 	struct multihash name;
 	struct place at;
@@ -379,14 +381,16 @@ int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *a
 
 	*end = from;
 	*damaged = 0;
-	if (!w.buf)
-		return -ENOMEM;
-	if (fstat(g->fd, &st) < 0) {
-		r = -errno;
-		goto out;
-	}
+	if (fstat(g->fd, &st) < 0)
+		return -errno;
 	/* Nothing of ours is longer, whatever someone did to the file. */
 	uint32_t size = st.st_size > SEGMENT_MAX ? SEGMENT_MAX : (uint32_t)st.st_size;
+	if (from >= size)
+		return 0;
+	w.room = size - from < WINDOW ? size - from : WINDOW;
+	w.buf = malloc(w.room);
+	if (!w.buf)
+		return -ENOMEM;
 
 	while (offset < size) {
 		bool strong = *damaged || *end != offset;

@@ -358,7 +358,7 @@ int store_each(struct store *s, int (*each)(void *arg, const struct multihash *,
 
 void store_stat(struct store *s, struct store_stat *out)
 {
-	*out = (struct store_stat){.corrupt = s->corrupt};
+	*out = (struct store_stat){ .corrupt = s->corrupt };
 	if (s->cache)
 		out->cached_bytes = cache_bytes(s->cache);
 	if (index_stat(s->index, &out->blocks, &out->bytes, &out->disk_bytes) < 0)

@@ -40,7 +40,7 @@ static int next_segment(struct store *s)
 		s->sealed = s->active;
 	}
 	s->active = g;
-	s->tail = (struct mark){g->number, SEGMENT_HEADER};
+	s->tail = (struct mark){ g->number, SEGMENT_HEADER };
 	s->kicked = SEGMENT_HEADER;
 	s->dir_dirty = true;
 	s->segment_bytes += SEGMENT_HEADER;
@@ -63,12 +63,12 @@ static int append(struct store *s, const struct record_name *name, const void *d
 		  size_t len)
 {
 	struct record rec = {
-	    .kind = RECORD_BLOCK,
-	    .encoding = ENCODING_RAW,
-	    .name_size = name->size,
-	    .stored = (uint32_t)len,
-	    .size = (uint32_t)len,
-	    .check = record_check(data, len),
+		.kind = RECORD_BLOCK,
+		.encoding = ENCODING_RAW,
+		.name_size = name->size,
+		.stored = (uint32_t)len,
+		.size = (uint32_t)len,
+		.check = record_check(data, len),
 	};
 	uint32_t span = record_span(name->size, rec.stored);
 	int r;
@@ -87,7 +87,7 @@ static int append(struct store *s, const struct record_name *name, const void *d
 		if (r < 0)
 			goto out;
 	}
-	struct place at = {s->tail.segment, s->tail.offset, rec.stored, rec.size};
+	struct place at = { s->tail.segment, s->tail.offset, rec.stored, rec.size };
 	r = segment_write(s->active, at.offset, &rec, name->bytes, data);
 	if (r < 0)
 		goto out;

@@ -125,7 +125,7 @@ static void write_back(struct store *s)
 
 static void wait_until(struct store *s, int64_t ms)
 {
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
 
 	pthread_cond_timedwait(&s->work, &s->lock, &t);
 }

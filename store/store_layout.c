@@ -68,7 +68,7 @@ int store_version_write(int dir)
 
 int store_index_remove(int dir, const char *name)
 {
-	static const char *const files[] = {"data.mdb", "lock.mdb"};
+	static const char *const files[] = { "data.mdb", "lock.mdb" };
 	int r = 0;
 
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

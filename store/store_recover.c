@@ -63,7 +63,7 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 		s->sealed = s->active;
 	}
 	s->active = g;
-	s->tail = (struct mark){number, from};
+	s->tail = (struct mark){ number, from };
 	pthread_mutex_unlock(&s->lock);
 
 	r = segment_scan(g, from, note_found, s, &end, &damaged);
@@ -83,7 +83,7 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 	if (!whole)
 		log_line(LOG_WARN, "store %s: segment %08u is damaged", s->path, number);
 	pthread_mutex_lock(&s->lock);
-	s->tail = (struct mark){number, whole ? end : SEGMENT_MAX};
+	s->tail = (struct mark){ number, whole ? end : SEGMENT_MAX };
 	s->kicked = s->tail.offset;
 	pthread_mutex_unlock(&s->lock);
 	return 0;
@@ -103,7 +103,7 @@ int store_recover(struct store *s)
 	if (r < 0)
 		return r;
 	/* Numbers are never used twice, even if a file has gone. */
-	s->tail = (struct mark){covered.segment, SEGMENT_MAX};
+	s->tail = (struct mark){ covered.segment, SEGMENT_MAX };
 	for (size_t i = 0; i < n; i++) {
 		if (numbers[i] < covered.segment)
 			continue;
@@ -180,7 +180,7 @@ static int rebuild_from(struct rebuild *b, struct segments *segments, uint64_t *
 		if (r < 0)
 			break;
 		*damaged += stepped;
-		b->covered = (struct mark){numbers[i], end};
+		b->covered = (struct mark){ numbers[i], end };
 	}
 	if (!r)
 		r = commit_found(b);
@@ -205,7 +205,7 @@ static int exchange_index(int dir)
 
 int store_rebuild(const char *path, uint64_t *blocks, uint64_t *damaged)
 {
-	struct rebuild b = {0};
+	struct rebuild b = { 0 };
 	struct segments segments;
 	bool opened = false;
 	uint64_t count = 0, stepped = 0, bytes, disk;

@@ -34,11 +34,11 @@ static int on_record(void *arg, const struct multihash *name, const struct place
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const blocks[3] = {"", "a block",
-					      "another one, of more bytes"};
-	struct segment g = {.fd = memfd_create("segment", 0), .number = 1};
+	static const char *const blocks[3] = { "", "a block",
+					       "another one, of more bytes" };
+	struct segment g = { .fd = memfd_create("segment", 0), .number = 1 };
 	uint32_t offset = SEGMENT_HEADER, end;
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 	uint64_t damaged;
 
 	if (g.fd < 0 || !size || size > 1u << 20)
@@ -48,9 +48,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct record_name key;
 		multihash_sha256(&seen.names[i], blocks[i], len);
 		record_name(&key, &seen.names[i], 0);
-		struct record rec = {RECORD_BLOCK, ENCODING_RAW,
-				     key.size,     len,
-				     len,          record_check(blocks[i], len)};
+		struct record rec = { RECORD_BLOCK, ENCODING_RAW,
+				      key.size,     len,
+				      len,          record_check(blocks[i], len) };
 		if (segment_write(&g, offset, &rec, key.bytes, blocks[i]) < 0)
 			goto out;
 		offset += record_span(key.size, len);

@@ -78,8 +78,8 @@ static int look(struct store *s, unsigned i)
 
 static void random_work_agrees_with_a_model(void **state)
 {
-	const struct store_config cfg = {.cache_bytes = 300000};
-	bool there[BLOCKS] = {false};
+	const struct store_config cfg = { .cache_bytes = 300000 };
+	bool there[BLOCKS] = { false };
 	uint64_t random = 1;
 	struct store *s = NULL;
 
@@ -294,12 +294,12 @@ static void damage_never_gives_wrong_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(random_work_agrees_with_a_model, set_up,
-					    tear_down),
-	    cmocka_unit_test_setup_teardown(what_was_synced_survives_every_kill, set_up,
-					    tear_down),
-	    cmocka_unit_test_setup_teardown(damage_never_gives_wrong_bytes, set_up,
-					    tear_down),
+		cmocka_unit_test_setup_teardown(random_work_agrees_with_a_model, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(what_was_synced_survives_every_kill,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(damage_never_gives_wrong_bytes, set_up,
+						tear_down),
 	};
 
 	/* The damage here is ours: no need to tell. */

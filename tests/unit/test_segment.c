@@ -46,8 +46,8 @@ static uint32_t add(struct segment *g, uint32_t offset, const void *data, size_t
 
 	multihash_sha256(&name, data, len);
 	record_name(&key, &name, 0);
-	struct record rec = {RECORD_BLOCK,  ENCODING_RAW,  key.size,
-			     (uint32_t)len, (uint32_t)len, record_check(data, len)};
+	struct record rec = { RECORD_BLOCK,  ENCODING_RAW,  key.size,
+			      (uint32_t)len, (uint32_t)len, record_check(data, len) };
 	assert_int_equal(segment_write(g, offset, &rec, key.bytes, data), 0);
 	return offset + record_span(key.size, (uint32_t)len);
 }
@@ -70,7 +70,7 @@ static int note(void *arg, const struct multihash *name, const struct place *at)
 
 static struct found scan(struct segment *g, uint32_t *end, uint64_t *damaged)
 {
-	struct found f = {0};
+	struct found f = { 0 };
 
 	assert_int_equal(segment_scan(g, SEGMENT_HEADER, note, &f, end, damaged), 0);
 	return f;
@@ -80,14 +80,14 @@ static void a_record_has_these_bytes(void **state)
 {
 	/* The block "hello\n" at byte 32 of segment 1. */
 	static const uint8_t name[] = {
-	    0x12, 0x20, 0x58, 0x91, 0xb5, 0xb5, 0x22, 0xd5, 0xdf, 0x08, 0x6d, 0x0f,
-	    0xf0, 0xb1, 0x10, 0xfb, 0xd9, 0xd2, 0x1b, 0xb4, 0xfc, 0x71, 0x63, 0xaf,
-	    0x34, 0xd0, 0x82, 0x86, 0xa2, 0xe8, 0x46, 0xf6, 0xbe, 0x03,
+		0x12, 0x20, 0x58, 0x91, 0xb5, 0xb5, 0x22, 0xd5, 0xdf, 0x08, 0x6d, 0x0f,
+		0xf0, 0xb1, 0x10, 0xfb, 0xd9, 0xd2, 0x1b, 0xb4, 0xfc, 0x71, 0x63, 0xaf,
+		0x34, 0xd0, 0x82, 0x86, 0xa2, 0xe8, 0x46, 0xf6, 0xbe, 0x03,
 	};
 	static const uint8_t head[] = {
-	    'C',  'R',  'E',  'C',  1,    0,    34,   0,    6,    0,    0,
-	    0,    6,    0,    0,    0,    0x2a, 0x46, 0xa2, 0xab, 0x9a, 0x81,
-	    0xfc, 0x99, 0x55, 0x95, 0x5e, 0x2a, 0x68, 0x51, 0x5b, 0xe1,
+		'C',  'R',  'E',  'C',  1,    0,    34,   0,    6,    0,    0,
+		0,    6,    0,    0,    0,    0x2a, 0x46, 0xa2, 0xab, 0x9a, 0x81,
+		0xfc, 0x99, 0x55, 0x95, 0x5e, 0x2a, 0x68, 0x51, 0x5b, 0xe1,
 	};
 	struct place_of *w = *state;
 	struct segment *g = NULL;
@@ -121,20 +121,20 @@ static void a_block_is_read_back_only_by_its_name_and_place(void **state)
 	multihash_sha256(&name, "first", 5);
 	record_name(&key, &name, 0);
 
-	struct place at = {1, SEGMENT_HEADER, 5, 5};
+	struct place at = { 1, SEGMENT_HEADER, 5, 5 };
 	assert_int_equal(segment_read(&w->segments, &at, key.bytes, key.size, data), 0);
 	assert_memory_equal(data, "first", 5);
 
 	at.offset += 72;
 	assert_int_equal(segment_read(&w->segments, &at, key.bytes, key.size, data),
 			 ERR_CORRUPT);
-	at = (struct place){1, SEGMENT_HEADER, 4, 4};
+	at = (struct place){ 1, SEGMENT_HEADER, 4, 4 };
 	assert_int_equal(segment_read(&w->segments, &at, key.bytes, key.size, data),
 			 ERR_CORRUPT);
-	at = (struct place){2, SEGMENT_HEADER, 5, 5};
+	at = (struct place){ 2, SEGMENT_HEADER, 5, 5 };
 	assert_int_equal(segment_read(&w->segments, &at, key.bytes, key.size, data),
 			 ERR_CORRUPT);
-	at = (struct place){1, 1u << 27, 5, 5};
+	at = (struct place){ 1, 1u << 27, 5, 5 };
 	assert_int_equal(segment_read(&w->segments, &at, key.bytes, key.size, data),
 			 ERR_CORRUPT);
 }
@@ -142,7 +142,7 @@ static void a_block_is_read_back_only_by_its_name_and_place(void **state)
 static void every_truncation_leaves_the_records_before_it(void **state)
 {
 	struct place_of *w = *state;
-	uint32_t ends[4] = {SEGMENT_HEADER}, end;
+	uint32_t ends[4] = { SEGMENT_HEADER }, end;
 	struct segment *g = NULL;
 	uint64_t damaged;
 
@@ -197,7 +197,7 @@ static void every_flipped_bit_costs_one_record_and_no_other(void **state)
 static void a_record_inside_a_block_is_not_believed(void **state)
 {
 	struct place_of *w = *state;
-	uint8_t block[512] = {0};
+	uint8_t block[512] = { 0 };
 	struct segment *g = NULL;
 	struct record_name key;
 	struct multihash victim;
@@ -209,7 +209,8 @@ static void a_record_inside_a_block_is_not_believed(void **state)
 	multihash_sha256(&victim, "money", 5);
 	record_name(&key, &victim, 0);
 	struct record rec = {
-	    RECORD_BLOCK, ENCODING_RAW, key.size, 5, 5, record_check("wrong", 5)};
+		RECORD_BLOCK, ENCODING_RAW, key.size, 5, 5, record_check("wrong", 5)
+	};
 	uint32_t inside = (SEGMENT_HEADER + RECORD_HEADER + 34 + 8 + 7) & ~7u;
 	uint32_t at = inside - (SEGMENT_HEADER + RECORD_HEADER + 34);
 	record_encode(block + at, &rec, key.bytes, 1, inside);
@@ -267,7 +268,7 @@ static void many_segments_take_few_descriptors(void **state)
 	}
 	for (uint32_t round = 0; round < 2; round++)
 		for (uint32_t i = 1; i <= 3 * SEGMENTS_OPEN_MAX; i++) {
-			struct place at = {i, SEGMENT_HEADER, sizeof i, sizeof i};
+			struct place at = { i, SEGMENT_HEADER, sizeof i, sizeof i };
 			multihash_sha256(&name, &i, sizeof i);
 			record_name(&key, &name, 0);
 			assert_int_equal(
@@ -301,19 +302,21 @@ static void a_header_of_a_newer_version_is_known(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(a_record_has_these_bytes, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		a_block_is_read_back_only_by_its_name_and_place, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(every_truncation_leaves_the_records_before_it,
-					    set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(
-		every_flipped_bit_costs_one_record_and_no_other, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(a_record_inside_a_block_is_not_believed,
-					    set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(files_are_found_by_number, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(many_segments_take_few_descriptors, set_up,
-					    tear_down),
-	    cmocka_unit_test(a_header_of_a_newer_version_is_known),
+		cmocka_unit_test_setup_teardown(a_record_has_these_bytes, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_block_is_read_back_only_by_its_name_and_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    every_truncation_leaves_the_records_before_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    every_flipped_bit_costs_one_record_and_no_other, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_record_inside_a_block_is_not_believed,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(files_are_found_by_number, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(many_segments_take_few_descriptors,
+						set_up, tear_down),
+		cmocka_unit_test(a_header_of_a_newer_version_is_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static int tear_down(void **state)
 
 static struct store *open_store(unsigned flags)
 {
-	const struct store_config cfg = {0};
+	const struct store_config cfg = { 0 };
 	struct store *s = NULL;
 
 	assert_int_equal(store_open(&s, dir, flags, &cfg), 0);
@@ -184,7 +184,7 @@ static void the_empty_block_and_the_largest_are_kept(void **state)
 
 static void what_was_put_is_cached_within_bounds(void **state)
 {
-	const struct store_config cfg = {.cache_bytes = 100000};
+	const struct store_config cfg = { .cache_bytes = 100000 };
 	struct block *b = NULL, *c = NULL;
 	struct store_stat st;
 	struct store *s = NULL;
@@ -227,7 +227,7 @@ static int count(void *arg, const struct multihash *name, size_t size)
 static void every_name_is_listed_once(void **state)
 {
 	struct store *s = open_store(STORE_WRITE | STORE_CREATE);
-	uint64_t sum[3] = {0};
+	uint64_t sum[3] = { 0 };
 	struct store_stat st;
 
 	assert_int_equal(store_each(s, count, sum), 0);
@@ -289,16 +289,16 @@ static void every_version_file_but_ours_is_refused(void **state)
 		const char *text;
 		int error;
 	} bad[] = {
-	    {"cairn store 2\n", ERR_NEWER},
-	    {"cairn store 10\n", ERR_NEWER},
-	    {"cairn store 2 with more\nand more", ERR_NEWER},
-	    {"cairn store 99999999999999999999999999\n", ERR_NEWER},
-	    {"cairn store 0\n", ERR_CORRUPT},
-	    {"cairn store 1 \n", ERR_CORRUPT},
-	    {"cairn store 1\n1", ERR_CORRUPT},
-	    {"cairn store -1\n", ERR_CORRUPT},
-	    {"Cairn store 1\n", ERR_CORRUPT},
-	    {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0", ERR_CORRUPT},
+		{ "cairn store 2\n", ERR_NEWER },
+		{ "cairn store 10\n", ERR_NEWER },
+		{ "cairn store 2 with more\nand more", ERR_NEWER },
+		{ "cairn store 99999999999999999999999999\n", ERR_NEWER },
+		{ "cairn store 0\n", ERR_CORRUPT },
+		{ "cairn store 1 \n", ERR_CORRUPT },
+		{ "cairn store 1\n1", ERR_CORRUPT },
+		{ "cairn store -1\n", ERR_CORRUPT },
+		{ "Cairn store 1\n", ERR_CORRUPT },
+		{ "\0\0\0\0\0\0\0\0\0\0\0\0\0\0", ERR_CORRUPT },
 	};
 	const char *good = "cairn store 1\n";
 	struct store *s = NULL;
@@ -533,8 +533,8 @@ static void a_reader_in_another_process_sees_what_was_synced(void **state)
 static void a_reader_needs_no_right_to_write(void **state)
 {
 	static const char *const files[] = {
-	    "",        "version", "lock",           "segments",
-	    SEGMENT_1, "index",   "index/data.mdb", "index/lock.mdb",
+		"",        "version", "lock",           "segments",
+		SEGMENT_1, "index",   "index/data.mdb", "index/lock.mdb",
 	};
 	char path[SCRATCH_MAX + 64];
 
@@ -716,7 +716,7 @@ static void a_put_without_space_leaves_nothing_and_a_later_one_succeeds(void **s
 /* A file of at most that size: what a full disk does, to any user. */
 static void limit_files(rlim_t bytes)
 {
-	struct rlimit r = {bytes, RLIM_INFINITY};
+	struct rlimit r = { bytes, RLIM_INFINITY };
 
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &r), 0);
@@ -746,7 +746,7 @@ static void an_index_without_space_keeps_blocks_for_the_next_sync(void **state)
 
 	store_sync(s);
 	free(scratch_read(dir, "index/data.mdb", &len));
-	uint8_t data[4] = {0};
+	uint8_t data[4] = { 0 };
 	struct multihash name;
 	pthread_mutex_lock(&s->lock);
 	s->retry_at = INT64_MAX; /* no round but those we ask for */
@@ -844,7 +844,7 @@ static void many_threads_put_get_and_sync_at_once(void **state)
 	struct worker workers[8];
 
 	for (unsigned i = 0; i < 8; i++) {
-		workers[i] = (struct worker){s, i * 100, 0, 0};
+		workers[i] = (struct worker){ s, i * 100, 0, 0 };
 		assert_int_equal(
 		    pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
 	}
@@ -893,7 +893,7 @@ static void a_full_segment_is_followed_by_another(void **state)
 
 static void the_index_takes_more_room_when_it_needs_it(void **state)
 {
-	struct pending batch = {0};
+	struct pending batch = { 0 };
 	struct record_name key;
 	struct multihash name;
 	struct index *ix = NULL;
@@ -903,11 +903,11 @@ static void the_index_takes_more_room_when_it_needs_it(void **state)
 	for (uint32_t i = 0; i < 20000; i++) {
 		multihash_sha256(&name, &i, sizeof i);
 		record_name(&key, &name, 0);
-		at = (struct place){1, i * 8, 4, 4};
+		at = (struct place){ 1, i * 8, 4, 4 };
 		assert_int_equal(pending_add(&batch, &key, &at), 0);
 	}
 	pending_sort(&batch);
-	assert_int_equal(index_commit(ix, &batch, &(struct mark){1, 160000}), 0);
+	assert_int_equal(index_commit(ix, &batch, &(struct mark){ 1, 160000 }), 0);
 	for (uint32_t i = 0; i < 20000; i++) {
 		multihash_sha256(&name, &i, sizeof i);
 		record_name(&key, &name, 0);
@@ -923,32 +923,32 @@ static void the_index_takes_more_room_when_it_needs_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(a_block_is_there_at_once_and_after_reopening),
-	    TEST(a_block_that_is_there_costs_nothing),
-	    TEST(the_empty_block_and_the_largest_are_kept),
-	    TEST(what_was_put_is_cached_within_bounds),
-	    TEST(every_name_is_listed_once),
-	    TEST(a_second_writer_is_refused_and_the_lock_goes_with_its_holder),
-	    TEST(a_directory_that_is_no_store_is_left_alone),
-	    TEST(every_version_file_but_ours_is_refused),
-	    TEST(creation_that_was_interrupted_is_done_again),
-	    TEST(an_index_that_is_cut_or_gone_is_corrupt_and_can_be_rebuilt),
-	    TEST(a_damaged_block_is_missing_and_can_be_put_again),
-	    TEST(a_block_damaged_before_it_is_indexed_is_not_indexed),
-	    TEST(a_reader_counts_damage_and_writes_nothing),
-	    TEST(a_reader_in_another_process_sees_what_was_synced),
-	    TEST(a_reader_needs_no_right_to_write),
-	    TEST(a_reader_works_on_a_read_only_file_system),
-	    TEST(a_torn_end_is_cut_off_and_what_is_whole_is_indexed),
-	    TEST(a_segment_that_lost_its_end_is_not_appended_to),
-	    TEST(a_failed_sync_is_final_and_reads_go_on),
-	    TEST(a_put_without_space_leaves_nothing_and_a_later_one_succeeds),
-	    TEST(a_record_cut_by_a_full_disk_is_removed),
-	    TEST(an_index_without_space_keeps_blocks_for_the_next_sync),
-	    TEST(a_full_file_system_loses_nothing_that_was_synced),
-	    TEST(many_threads_put_get_and_sync_at_once),
-	    TEST(a_full_segment_is_followed_by_another),
-	    TEST(the_index_takes_more_room_when_it_needs_it),
+		TEST(a_block_is_there_at_once_and_after_reopening),
+		TEST(a_block_that_is_there_costs_nothing),
+		TEST(the_empty_block_and_the_largest_are_kept),
+		TEST(what_was_put_is_cached_within_bounds),
+		TEST(every_name_is_listed_once),
+		TEST(a_second_writer_is_refused_and_the_lock_goes_with_its_holder),
+		TEST(a_directory_that_is_no_store_is_left_alone),
+		TEST(every_version_file_but_ours_is_refused),
+		TEST(creation_that_was_interrupted_is_done_again),
+		TEST(an_index_that_is_cut_or_gone_is_corrupt_and_can_be_rebuilt),
+		TEST(a_damaged_block_is_missing_and_can_be_put_again),
+		TEST(a_block_damaged_before_it_is_indexed_is_not_indexed),
+		TEST(a_reader_counts_damage_and_writes_nothing),
+		TEST(a_reader_in_another_process_sees_what_was_synced),
+		TEST(a_reader_needs_no_right_to_write),
+		TEST(a_reader_works_on_a_read_only_file_system),
+		TEST(a_torn_end_is_cut_off_and_what_is_whole_is_indexed),
+		TEST(a_segment_that_lost_its_end_is_not_appended_to),
+		TEST(a_failed_sync_is_final_and_reads_go_on),
+		TEST(a_put_without_space_leaves_nothing_and_a_later_one_succeeds),
+		TEST(a_record_cut_by_a_full_disk_is_removed),
+		TEST(an_index_without_space_keeps_blocks_for_the_next_sync),
+		TEST(a_full_file_system_loses_nothing_that_was_synced),
+		TEST(many_threads_put_get_and_sync_at_once),
+		TEST(a_full_segment_is_followed_by_another),
+		TEST(the_index_takes_more_room_when_it_needs_it),
 	};
 
 	/* The damage here is ours: no need to tell. */
