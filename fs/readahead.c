@@ -86,9 +86,10 @@ bool readahead_read(struct readahead *r, uint64_t file, uint64_t offset, size_t 
 		s->end = s->ahead = end;
 		goto out;
 	}
-	s->run += end - offset;
-	if (end > s->end)
+	if (end > s->end) { /* going back over something is no progress */
+		s->run += end - (offset > s->end ? offset : s->end);
 		s->end = end;
+	}
 	if (s->ahead < s->end)
 		s->ahead = s->end;
 	if (s->run < READAHEAD_START)
