@@ -760,6 +760,16 @@ void routing_free(struct routing *r)
 	uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 }
 
+struct swarm *routing_swarm(const struct routing *r)
+{
+	return r->swarm;
+}
+
+bool routing_online(const struct routing *r)
+{
+	return peers(r) > 0;
+}
+
 void routing_stat(struct routing *r, struct routing_stat *out)
 {
 	uint64_t now = now_of(r);

@@ -31,6 +31,10 @@ int routing_new(struct routing **out, const struct routing_config *cfg);
  * swarm_free(). */
 void routing_free(struct routing *r);
 
+struct swarm *routing_swarm(const struct routing *r);
+/* Is anybody known to ask? */
+bool routing_online(const struct routing *r);
+
 /*
  * How values of a namespace ("ipns", "pk") are judged.  check: 0 if `value` is
  * valid for `key` now (unix ms).  better: >0 if `a` is better than `b`, 0 equal.
