@@ -160,7 +160,9 @@ void stream_open(struct swarm *s, const struct peer_id *p, const char *const *pr
 		return;
 	}
 	STAILQ_INSERT_TAIL(&r->opens, op, next);
+	remote_hold(r);
 	dial_remote(r, NULL, 0);
+	remote_release(r);
 	return;
 no_memory:
 	stream_open_end(op, -ENOMEM, NULL);

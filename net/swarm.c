@@ -424,8 +424,11 @@ static void connect_to(struct swarm *s, const struct peer_id *p, const struct ad
 		return;
 	}
 	STAILQ_INSERT_TAIL(&r->connects, op, next);
-	if (!c)
-		dial_remote(r, a, n);
+	if (c)
+		return;
+	remote_hold(r);
+	dial_remote(r, a, n);
+	remote_release(r);
 }
 
 void swarm_connect(struct swarm *s, const struct peer_id *p, const struct addr *a, int n,
