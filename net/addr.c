@@ -60,6 +60,7 @@ static const struct protocol {
 	{ HTTP_PATH, ESCAPED, "http-path" },
 	{ MEMORY, TEXT, "memory" },
 };
+#define BITS_MAX  128 /* of an IPv6 prefix */
 #define PROTOCOLS (sizeof protocols / sizeof *protocols)
 
 struct component {
@@ -137,6 +138,8 @@ static bool value_good(const struct component *c)
 	struct peer_id peer;
 
 	switch (c->protocol->value) {
+	case BITS:
+		return c->value[0] <= BITS_MAX;
 	case TEXT:
 		return plain(c->value, c->len, false);
 	case REST:
@@ -281,7 +284,7 @@ static int parse_value(enum value v, const char *text, size_t len, uint8_t out[A
 		out[1] = (uint8_t)n;
 		return n < 0 ? n : 2;
 	case BITS:
-		n = number(text, len, 128);
+		n = number(text, len, BITS_MAX);
 		out[0] = (uint8_t)n;
 		return n < 0 ? n : 1;
 	case PEER:

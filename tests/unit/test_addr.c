@@ -58,12 +58,12 @@ static const struct {
 	  "uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g",
 	  "040102030491020fa1cd03d103d203221220c3ab8ff13720e8ad9047dd39466b3c8974e592c2fa38"
 	  "3d4a3960714caef0c4f2" },
-	{ "/ip4/1.2.3.4/udp/9/webrtc-direct", "04010203049102000998" "02" },
+	{ "/ip4/1.2.3.4/udp/9/webrtc-direct", "0401020304910200099802" },
 	{ "/ip4/1.2.3.4/tcp/1/tls/sni/a.b/ws", "0401020304060001c003c10303612e62dd03" },
 	{ "/ip6zone/eth0/ip6/fe80::1/tcp/1",
 	  "2a046574683029fe800000000000000000000000000001060001" },
 	{ "/ip4/10.0.0.0/ipcidr/8", "040a0000002b08" },
-	{ "/unix/run/cairn.sock", "9003" "0f" "2f72756e2f636169726e2e736f636b" },
+	{ "/unix/run/cairn.sock", "90030f2f72756e2f636169726e2e736f636b" },
 	{ "/ip4/1.2.3.4/tcp/80/http/http-path/a%2Fb%20c",
 	  "0401020304060050e003e10305612f622063" },
 	{ "/memory/1", "89060131" },
@@ -191,6 +191,9 @@ static void b41_hostile_bytes_are_refused(void **state)
 	assert_int_equal(addr_decode(&a, "\x36\x03" "a\0b", 5), ERR_MALFORMED);
 	assert_int_equal(addr_decode(&a, "\x36\x03" "a\x1b" "b", 5), ERR_MALFORMED);
 	assert_int_equal(addr_decode(&a, "\x36\x00", 2), ERR_MALFORMED);
+	/* A network of 129 bits. */
+	assert_int_equal(addr_decode(&a, "\x2b\x80", 2), 0);
+	assert_int_equal(addr_decode(&a, "\x2b\x81", 2), ERR_MALFORMED);
 	/* A peer that is none. */
 	assert_int_equal(addr_decode(&a, "\xa5\x03\x02\x00\x00", 5), ERR_MALFORMED);
 	assert_int_equal(addr_decode(&a, "\xa5\x03\x00", 3), ERR_MALFORMED);
@@ -284,7 +287,7 @@ static void plain_tcp_becomes_a_socket_address_and_back(void **state)
 	};
 	static const char *const other[] = {
 		"/ip4/1.2.3.4", "/ip4/1.2.3.4/udp/1", "/ip4/1.2.3.4/tcp/1/ws", "/dns4/a/tcp/1",
-		"/ip4/1.2.3.4/tcp/1/p2p/" QM "/p2p-circuit", "/p2p/" QM, "/tcp/1",
+		("/ip4/1.2.3.4/tcp/1/p2p/" QM "/p2p-circuit"), "/p2p/" QM, "/tcp/1",
 		"/ip6zone/eth0/ip6/fe80::1/tcp/1", "/ip4/1.2.3.4/udp/1/quic-v1",
 	};
 	struct sockaddr_storage sa;

@@ -167,6 +167,12 @@ static void an_envelope_serves_one_purpose_only(void **state)
 	buf_clear(&out);
 	envelope_seal(&out, &other_domain, &key, record.data, record.len);
 	assert_int_equal(peer_record_open(&back, &id, out.data, out.len), ERR_CORRUPT);
+	/* And it must be there: `12 02 03 01`, behind the key. */
+	buf_clear(&out);
+	envelope_seal(&out, &envelope_peer_record, &key, record.data, record.len);
+	assert_memory_equal(out.data + 38, "\x12\x02\x03\x01", 4);
+	memmove(out.data + 38, out.data + 42, out.len - 42);
+	assert_int_equal(peer_record_open(&back, &id, out.data, out.len - 4), ERR_CORRUPT);
 	buf_release(&record);
 	buf_release(&out);
 }

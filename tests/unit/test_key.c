@@ -280,7 +280,7 @@ static void der(struct buf *out, uint8_t tag, const struct buf *inside)
 	buf_append(out, inside->data, inside->len);
 }
 
-/* A key with a modulus of so many bits, all set, and an exponent. */
+/* A key with a modulus of so many bits, all set, and an exponent in its DER. */
 static int decode_rsa(unsigned bits, const char *exponent, size_t exponent_len)
 {
 	struct buf number = { 0 }, pair = { 0 }, string = { 0 }, info = { 0 }, spki = { 0 };
@@ -292,9 +292,7 @@ static int decode_rsa(unsigned bits, const char *exponent, size_t exponent_len)
 	for (unsigned i = 0; i < bits / 8; i++)
 		buf_u8(&number, 0xff);
 	der(&pair, 0x02, &number);
-	buf_clear(&number);
-	buf_append(&number, exponent, exponent_len);
-	der(&pair, 0x02, &number);
+	buf_append(&pair, exponent, exponent_len);
 	buf_u8(&string, 0);
 	der(&string, 0x30, &pair);
 	buf_append(&info, "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00", 15);
@@ -319,9 +317,9 @@ static void b12_rsa_keys_that_are_too_small_or_too_large_are_refused(void **stat
 	static const unsigned taken[] = { 2048, 2049, 3072, 4096, 8191, 8192 };
 
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-		assert_int_equal(decode_rsa(refused[i], "\x01\x00\x01", 3), -ENOTSUP);
+		assert_int_equal(decode_rsa(refused[i], "\x02\x03\x01\x00\x01", 5), -ENOTSUP);
 	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-		assert_int_equal(decode_rsa(taken[i], "\x01\x00\x01", 3), 0);
+		assert_int_equal(decode_rsa(taken[i], "\x02\x03\x01\x00\x01", 5), 0);
 }
 
 static void b16_an_rsa_key_has_only_one_form(void **state)
@@ -330,14 +328,18 @@ static void b16_an_rsa_key_has_only_one_form(void **state)
 	struct public_key k;
 	size_t n = unhex(bytes, vectors[3].key);
 
-	assert_int_equal(decode_rsa(2048, "\x03", 1), 0);
-	assert_int_equal(decode_rsa(2048, "\x00\x01\x00\x01", 4), ERR_MALFORMED); /* padded */
-	assert_int_equal(decode_rsa(2048, "\x81", 1), ERR_MALFORMED); /* negative */
-	assert_int_equal(decode_rsa(2048, "\x04", 1), ERR_MALFORMED); /* even */
-	assert_int_equal(decode_rsa(2048, "\x01", 1), ERR_MALFORMED);
-	assert_int_equal(decode_rsa(2048, "", 0), ERR_MALFORMED);
-	assert_int_equal(decode_rsa(2048, "\x01\x00\x00\x00\x01", 5), ERR_MALFORMED);
-	assert_int_equal(decode_rsa(2048, "\x00\x80\x00\x00\x01", 5), ERR_MALFORMED);
+	assert_int_equal(decode_rsa(2048, "\x02\x01\x03", 3), 0);
+	assert_int_equal(decode_rsa(2048, "\x02\x04\x00\x01\x00\x01", 6), ERR_MALFORMED); /* padded */
+	assert_int_equal(decode_rsa(2048, "\x02\x01\x81", 3), ERR_MALFORMED); /* negative */
+	assert_int_equal(decode_rsa(2048, "\x02\x01\x04", 3), ERR_MALFORMED); /* even */
+	assert_int_equal(decode_rsa(2048, "\x02\x01\x01", 3), ERR_MALFORMED);
+	assert_int_equal(decode_rsa(2048, "\x02\x00", 2), ERR_MALFORMED);
+	assert_int_equal(decode_rsa(2048, "\x02\x05\x01\x00\x00\x00\x01", 7), ERR_MALFORMED);
+	assert_int_equal(decode_rsa(2048, "\x02\x05\x00\x80\x00\x00\x01", 7), ERR_MALFORMED);
+	/* Lengths in more bytes than they need. */
+	assert_int_equal(decode_rsa(2048, "\x02\x81\x03\x01\x00\x01", 6), ERR_MALFORMED);
+	assert_int_equal(decode_rsa(2048, "\x02\x82\x00\x03\x01\x00\x01", 7), ERR_MALFORMED);
+	assert_int_equal(decode_rsa(2048, "\x02\x83\x00\x00\x03\x01\x00\x01", 8), ERR_MALFORMED);
 
 	/* Every byte up to the modulus is fixed, and so is the head of the exponent. */
 	for (size_t i = 0; i < n - 3; i++) {
