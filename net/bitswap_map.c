@@ -3,6 +3,12 @@
 #include "store/error.h"
 
 #include <stdlib.h>
+#include <xxhash.h>
+
+uint64_t map_hash(uint64_t seed, const void *key, size_t len)
+{
+	return XXH3_64bits_withSeed(key, len, seed);
+}
 
 static struct map_node **slot(const struct map *m, uint64_t hash)
 {

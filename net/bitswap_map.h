@@ -23,6 +23,9 @@ struct map {
 	size_t n, cap; /* cap: 0 or a power of two */
 };
 
+/* For keys that strangers choose: the seed is secret. */
+uint64_t map_hash(uint64_t seed, const void *key, size_t len);
+
 /* 0 or -ENOMEM.  Equal keys may stand side by side. */
 int map_insert(struct map *m, struct map_node *n, uint64_t hash);
 void map_remove(struct map *m, struct map_node *n);
