@@ -282,34 +282,34 @@ static struct want *first_expired(struct client *c, struct wanted *w)
 	return NULL;
 }
 
-/* End the wants whose time is over.  False if that was the end of all of them. */
-static bool expire(struct client *c, struct wanted *w)
+/* End the wants whose time is over; `w` may be gone afterwards. */
+static void expire(struct client *c, struct wanted *w)
 {
 	struct multihash name = w->cid.hash;
 	struct want *q;
 
 	if (c->offline) {
 		wanted_finish(c, w, -ENETUNREACH, NULL, NULL);
-		return false;
+		return;
 	}
 	while ((q = first_expired(c, w))) {
 		int result = w->said_have ? -ETIMEDOUT : -EIO;
 
 		if (q == TAILQ_FIRST(&w->wants) && !TAILQ_NEXT(q, of_wanted)) {
 			wanted_finish(c, w, result, NULL, NULL);
-			return false;
+			return;
 		}
 		want_end(c, q, result, NULL);
-		/* Who was told may have cancelled the others. */
+		/* Who was told may have cancelled the others, and wanted it again. */
 		w = client_find(c, &name);
 		if (!w)
-			return false;
+			return;
 	}
 	w->deadline = UINT64_MAX;
 	TAILQ_FOREACH(q, &w->wants, of_wanted)
 		if (q->deadline < w->deadline)
 			w->deadline = q->deadline;
-	return true;
+	wanted_schedule(c, w);
 }
 
 /* Ask again, of those who said no or nothing a while ago, and of the network. */
@@ -337,8 +337,10 @@ static void look_at(struct client *c, struct wanted *w)
 {
 	struct ask *a;
 
-	if (w->deadline <= c->now && !expire(c, w))
+	if (w->deadline <= c->now) {
+		expire(c, w);
 		return;
+	}
 	TAILQ_FOREACH(a, &w->asks, of_wanted)
 		if (a->state == ASK_BLOCK && ask_due(a) <= c->now)
 			ask_late(c, a);
@@ -358,7 +360,7 @@ uint64_t client_run(struct client *c, uint64_t now)
 	while ((i = heap_min(&c->wakes)) && i->key <= now)
 		look_at(c, container_of(i, struct wanted, wake));
 
-	for (int priority = WANT_READER; priority >= 0; priority--) {
+	for (int priority = WANT_READER; priority >= 0 && !c->offline; priority--) {
 		struct session *s = TAILQ_FIRST(&c->busy);
 
 		while (s) {

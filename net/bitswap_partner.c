@@ -8,6 +8,7 @@
 
 #define WINDOW_BYTES	(8u << 20) /* in flight: the product of 50 ms and 1 Gbit/s, and some */
 #define WINDOW_MIN	32
+#define WINDOW_MS	500
 #define ALIVE_BYTES	(32u << 10)
 #define NEWCOMER_ASKS	256 /* open wants a newly connected peer is asked for at once */
 #define NEWCOMER_BLOCKS 16
@@ -251,9 +252,14 @@ uint32_t partner_window(const struct partner *p)
 
 	if (p->strikes > 1)
 		return WINDOW_MIN >> (p->strikes < 6 ? p->strikes - 1 : 5);
-	/* What arrives in two round trips, if that is more. */
-	if (p->pace > 0 && 2 * p->latency / p->pace > blocks)
-		blocks = 2 * p->latency / p->pace;
+	if (p->pace > 0) {
+		/* What arrives in two round trips, if that is more; but not so much
+		 * that others could not help when they turn out to be faster. */
+		double trips = 2 * p->latency / p->pace;
+		double most = trips + WINDOW_MS / p->pace;
+		blocks = blocks > trips ? blocks : trips;
+		blocks = blocks < most ? blocks : most;
+	}
 	if (blocks < WINDOW_MIN)
 		return WINDOW_MIN;
 	return blocks < ASKS_OF_PARTNER - 64 ? (uint32_t)blocks : ASKS_OF_PARTNER - 64;

@@ -160,7 +160,11 @@ void wanted_ready(struct client *c, struct wanted *w)
 
 	wanted_unqueue(c, w);
 	w->state = WANTED_READY;
-	TAILQ_INSERT_TAIL(&s->ready[w->priority], w, queue);
+	/* One that is looked for already must not wait behind those that wait for it. */
+	if (w->probing)
+		TAILQ_INSERT_HEAD(&s->ready[w->priority], w, queue);
+	else
+		TAILQ_INSERT_TAIL(&s->ready[w->priority], w, queue);
 	if (!s->n_ready++)
 		TAILQ_INSERT_TAIL(&c->busy, s, busy);
 }
