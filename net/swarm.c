@@ -342,8 +342,21 @@ bool swarm_peer_speaks(struct swarm *s, const struct peer_id *p, const char *pro
 
 void swarm_watch(struct swarm *s, const struct swarm_watch *w)
 {
+	for (int i = 0; i < s->n_watches; i++)
+		if (!s->watches[i].on_identified && !s->watches[i].on_disconnected) {
+			s->watches[i] = *w;
+			return;
+		}
 	assert(s->n_watches < WATCHES_MAX);
 	s->watches[s->n_watches++] = *w;
+}
+
+/* The others stay where they are: somebody may be going through them. */
+void swarm_unwatch(struct swarm *s, void *arg)
+{
+	for (int i = 0; i < s->n_watches; i++)
+		if (s->watches[i].arg == arg)
+			s->watches[i] = (struct swarm_watch){ 0 };
 }
 
 void swarm_identified(struct remote *r)
