@@ -191,14 +191,20 @@ void client_cancel(struct want *q, uint64_t now)
 		wanted_finish(c, w, -ECANCELED, NULL, NULL);
 }
 
-void client_release(struct client *c)
+void client_end(struct client *c)
 {
 	struct heap_item *i;
-	struct partner *p;
 
 	c->closing = true;
 	while ((i = heap_min(&c->wakes)))
 		wanted_finish(c, container_of(i, struct wanted, wake), -ECANCELED, NULL, NULL);
+}
+
+void client_release(struct client *c)
+{
+	struct partner *p;
+
+	client_end(c);
 	while ((p = TAILQ_FIRST(&c->connected)))
 		client_down(c, p, c->now);
 	while ((p = TAILQ_FIRST(&c->dialling)))

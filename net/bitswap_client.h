@@ -192,7 +192,9 @@ struct client {
 
 int client_init(struct client *c, const struct client_ops *ops, void *arg, uint64_t seed,
 		uint64_t now);
-/* End all wants with -ECANCELED, and forget everything. */
+/* End all wants with -ECANCELED; none can be made any more. */
+void client_end(struct client *c);
+/* That, and forget everything. */
 void client_release(struct client *c);
 
 struct want *client_want(struct client *c, const struct want_request *rq, want_fn done,

@@ -170,7 +170,8 @@ int bitswap_msg_begin(struct bitswap_reader *r, const void *data, size_t len)
 			r->wants++;
 			break;
 		case BITSWAP_BLOCK:
-			r->blocks++;
+			if (++r->blocks > BITSWAP_BLOCKS_MAX)
+				return ERR_MALFORMED;
 			break;
 		case BITSWAP_HAVE:
 		case BITSWAP_DONT_HAVE:

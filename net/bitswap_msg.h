@@ -17,6 +17,7 @@
 
 #define BITSWAP_MSG_MAX	     (4u << 20)
 #define BITSWAP_ELEMENTS_MAX 131072 /* entries, blocks and presences of a message */
+#define BITSWAP_BLOCKS_MAX   8192   /* of these, blocks */
 
 enum bitswap_kind {
 	BITSWAP_WANT,

@@ -32,7 +32,11 @@ struct node_config {
 	bool offline; /* no sockets at all */
 };
 
-/* On the loop thread, before the loop runs. */
+/*
+ * On the loop thread, before the loop runs.  0, -ENOMEM, or the error of a
+ * listening address (logged); then the loop has to be run until it is empty
+ * before it can be closed.
+ */
 int node_start(struct node **out, const struct node_config *cfg);
 /* Orderly: cancels all, closes sockets; `done` when nothing is left. */
 void node_stop(struct node *n, void (*done)(void *arg), void *arg);

@@ -266,10 +266,17 @@ static void b33_millions_of_elements_are_refused(void **state)
 	struct buf m = { 0 };
 	struct cid c = raw_cid(0);
 
-	for (int i = 0; i < BITSWAP_ELEMENTS_MAX; i++)
+	for (int i = 0; i < BITSWAP_BLOCKS_MAX; i++)
 		bitswap_put_block_head(&m, &c, 0, false);
-	assert_int_equal(count(m.data, m.len), BITSWAP_ELEMENTS_MAX);
+	assert_int_equal(count(m.data, m.len), BITSWAP_BLOCKS_MAX);
 	bitswap_put_block_head(&m, &c, 0, false);
+	assert_int_equal(count(m.data, m.len), -1);
+
+	buf_clear(&m);
+	for (int i = 0; i < BITSWAP_ELEMENTS_MAX; i++)
+		bitswap_put_presence(&m, &c, true);
+	assert_int_equal(count(m.data, m.len), BITSWAP_ELEMENTS_MAX);
+	bitswap_put_presence(&m, &c, true);
 	assert_int_equal(count(m.data, m.len), -1);
 	buf_release(&m);
 }
