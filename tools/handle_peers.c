@@ -110,14 +110,14 @@ void handle_connect(struct request *rq)
 	}
 }
 
-static void on_pong(void *arg, int result, uint32_t rtt_us)
+static void on_pong(void *arg, int result, uint64_t rtt_us)
 {
 	struct dial *dial = arg;
 
 	if (result < 0)
 		request_fail(dial->rq, result, "no answer: %s", err_text(result));
 	else
-		request_reply(dial->rq, json_pack("{s:i}", "rtt_us", (int)rtt_us));
+		request_reply(dial->rq, json_pack("{s:I}", "rtt_us", (json_int_t)rtt_us));
 	free(dial);
 }
 
