@@ -124,8 +124,8 @@ static struct dir *dir_of(struct readahead *r, uint64_t dir, bool make)
 	return oldest;
 }
 
-unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos,
-			   uint64_t *from)
+unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos, uint64_t *from,
+			   bool *first)
 {
 	unsigned n = 0, ahead;
 	struct dir *d;
@@ -134,6 +134,7 @@ unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos,
 	d = dir_of(r, dir, true);
 	d->used = ++r->clock;
 	d->read++;
+	*first = d->read == 1;
 	if (d->read < 2 || d->busy || d->end)
 		goto out;
 	if (d->window == 0) {
@@ -155,8 +156,8 @@ out:
 	return n;
 }
 
-void readahead_siblings_done(struct readahead *r, uint64_t dir, uint64_t pos,
-			     unsigned files, bool end)
+void readahead_siblings_done(struct readahead *r, uint64_t dir, uint64_t pos, unsigned n,
+			     bool end)
 {
 	struct dir *d;
 
@@ -164,7 +165,7 @@ void readahead_siblings_done(struct readahead *r, uint64_t dir, uint64_t pos,
 	d = dir_of(r, dir, false);
 	if (d) {
 		d->pos = pos;
-		d->fetched += files;
+		d->fetched += n;
 		d->end = end;
 		d->busy = false;
 	}

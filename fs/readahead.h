@@ -6,7 +6,7 @@
  *
  * Across files (grep -r, diff -r, cp -r), the small files that follow in a
  * directory are fetched ahead once two of it were read, in a window that
- * doubles as they are used.
+ * doubles as they are used; and likewise the files of sub-directories that follow.
  *
  * Any thread.  Only the streams used last are remembered.
  */
@@ -37,13 +37,15 @@ bool readahead_read(struct readahead *r, uint64_t file, uint64_t offset, size_t 
 		    uint64_t size, uint64_t *from, uint64_t *n);
 
 /*
- * A small file of directory `dir` is being read for the first time; `pos` is
- * the position behind it in the listing, or 0.  Returns how many files to
- * fetch, from position *from on; 0 if none.  The caller then tells how far it came.
+ * In directory `dir` an entry is used for the first time: a small file is read,
+ * or a sub-directory entered; `pos` is the position behind it in the listing, or
+ * 0.  Returns how many entries to fetch, from position *from on; 0 if none.  The
+ * caller then tells how far it came.  *first: `dir` itself was not known before.
  */
-unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos, uint64_t *from);
-/* `files` were fetched; the next to fetch is at `pos`; `end`: there are no more. */
-void readahead_siblings_done(struct readahead *r, uint64_t dir, uint64_t pos, unsigned files,
+unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos, uint64_t *from,
+			   bool *first);
+/* `n` were fetched; the next to fetch is at `pos`; `end`: there are no more. */
+void readahead_siblings_done(struct readahead *r, uint64_t dir, uint64_t pos, unsigned n,
 			     bool end);
 
 #endif

@@ -93,29 +93,34 @@ static void requests_out_of_order_are_one_reader(void **state)
 static void one_small_file_fetches_no_other(void **state)
 {
 	uint64_t from;
+	bool first;
 
-	assert_int_equal(readahead_sibling(*state, 7, 3, &from), 0);
-	assert_int_equal(readahead_sibling(*state, 8, 3, &from), 0);
+	assert_int_equal(readahead_sibling(*state, 7, 3, &from, &first), 0);
+	assert_true(first);
+	assert_int_equal(readahead_sibling(*state, 8, 3, &from, &first), 0);
 }
 
 static void the_second_fetches_those_behind_it(void **state)
 {
 	uint64_t from;
+	bool first;
 
-	readahead_sibling(*state, 7, 3, &from);
-	assert_int_equal(readahead_sibling(*state, 7, 4, &from), 4);
+	readahead_sibling(*state, 7, 3, &from, &first);
+	assert_int_equal(readahead_sibling(*state, 7, 4, &from, &first), 4);
 	assert_int_equal(from, 4);
+	assert_false(first);
 	/* Not twice at a time. */
-	assert_int_equal(readahead_sibling(*state, 7, 5, &from), 0);
+	assert_int_equal(readahead_sibling(*state, 7, 5, &from, &first), 0);
 }
 
 static void the_window_over_files_doubles_and_is_bounded(void **state)
 {
 	unsigned fetched = 2, read = 0, most = 0;
 	uint64_t from, pos = 0;
+	bool first;
 
 	for (read = 1; read < 5000; read++) {
-		unsigned n = readahead_sibling(*state, 7, read, &from);
+		unsigned n = readahead_sibling(*state, 7, read, &from, &first);
 
 		if (n == 0)
 			continue;
@@ -133,12 +138,13 @@ static void the_window_over_files_doubles_and_is_bounded(void **state)
 static void at_the_end_of_a_directory_it_is_left_alone(void **state)
 {
 	uint64_t from;
+	bool first;
 
-	readahead_sibling(*state, 7, 1, &from);
-	assert_int_not_equal(readahead_sibling(*state, 7, 2, &from), 0);
+	readahead_sibling(*state, 7, 1, &from, &first);
+	assert_int_not_equal(readahead_sibling(*state, 7, 2, &from, &first), 0);
 	readahead_siblings_done(*state, 7, 6, 4, true);
 	for (int i = 3; i < 100; i++)
-		assert_int_equal(readahead_sibling(*state, 7, i, &from), 0);
+		assert_int_equal(readahead_sibling(*state, 7, i, &from, &first), 0);
 }
 
 int main(void)
