@@ -9,10 +9,11 @@
 #include <stdlib.h>
 
 #define LEAVES_MAX 256 /* of one file at a time: 32 MiB of 128 KiB leaves */
-#define BATCH	   64  /* of small files */
+#define BATCH      64  /* of small files */
 #define LEVELS_MAX 8   /* directories above a file that are told of it */
 
-static void fetch_leaves(struct mount *m, const struct inode_info *i, uint64_t from, uint64_t n)
+static void fetch_leaves(struct mount *m, const struct inode_info *i, uint64_t from,
+			 uint64_t n)
 {
 	struct misses leaves = { .max = LEAVES_MAX };
 	struct cid top = { .version = 0xff };
@@ -152,7 +153,8 @@ static void small_file(struct mount *m, const struct inode_info *file)
 	for (int level = 0; level < LEVELS_MAX && first && i.parent; level++) {
 		/* Positions are the mount's: two more than the directory's own. */
 		uint64_t from, pos = i.pos > 2 ? i.pos - 2 : 0;
-		unsigned n = readahead_sibling(m->readahead, i.parent, pos, &from, &first);
+		unsigned n =
+		    readahead_sibling(m->readahead, i.parent, pos, &from, &first);
 
 		if (n > 0)
 			start_scan(m, i.parent, from, n);

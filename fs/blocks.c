@@ -59,7 +59,7 @@ static int work(struct blocks *b, void (*fn)(void *arg), void (*done)(void *arg)
 
 	if (!w)
 		return -ENOMEM;
-	*w = (struct work){.fn = fn, .done = done, .arg = arg};
+	*w = (struct work){ .fn = fn, .done = done, .arg = arg };
 	w->uv.data = w;
 	r = uv_queue_work(node_of(b)->loop, &w->uv, on_pool, on_worked);
 	if (r < 0)

@@ -223,7 +223,7 @@ static void describe(const struct inode *i, struct inode_info *out)
 		assert(r == 0);
 		(void)r;
 	} else {
-		out->cid = (struct cid){.version = 0xff};
+		out->cid = (struct cid){ .version = 0xff };
 	}
 }
 

@@ -62,10 +62,10 @@ static int make_parts(struct mount *m, uint64_t timeout_ms)
 	if (r < 0)
 		return r;
 	cfg = (struct view_config){
-	    .node = m->node,
-	    .blocks = m->blocks,
-	    .inodes = m->inodes,
-	    .dir = m->dir,
+		.node = m->node,
+		.blocks = m->blocks,
+		.inodes = m->inodes,
+		.dir = m->dir,
 	};
 	if ((r = view_new(&m->view, &cfg)) < 0 ||
 	    (r = parking_new(&m->parking, m->blocks, view_names(m->view), timeout_ms)) <
@@ -74,10 +74,10 @@ static int make_parts(struct mount *m, uint64_t timeout_ms)
 	    (r = readahead_new(&m->readahead)) < 0)
 		return r;
 	m->tree = (struct tree){
-	    .source = m->blocks->source,
-	    .inodes = m->inodes,
-	    .name = m->source ? NULL : view_name_root,
-	    .name_arg = m->view,
+		.source = m->blocks->source,
+		.inodes = m->inodes,
+		.name = m->source ? NULL : view_name_root,
+		.name_arg = m->view,
 	};
 	return 0;
 }
@@ -201,7 +201,7 @@ static int start_threads(struct mount *m)
 			r = -ENOMEM;
 			break;
 		}
-		*w = (struct worker){m, &m->bufs[i]};
+		*w = (struct worker){ m, &m->bufs[i] };
 		r = -pthread_create(&m->workers[i], NULL, serve, w);
 		if (r == 0)
 			m->n_workers++;
@@ -215,7 +215,7 @@ static int start_threads(struct mount *m)
 static int mount_session(struct mount *m)
 {
 	char options[160];
-	char *argv[] = {"cairn", "-o", options, NULL};
+	char *argv[] = { "cairn", "-o", options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 
 	snprintf(options, sizeof options,
@@ -357,7 +357,7 @@ void mount_on_gone(struct mount *m, void (*gone)(void *arg), void *arg)
 
 void mount_stat(struct mount *m, struct mount_stat *out)
 {
-	*out = (struct mount_stat){.root.version = 0xff};
+	*out = (struct mount_stat){ .root.version = 0xff };
 	snprintf(out->source, sizeof out->source, "%s", m->source ? m->source : "/");
 	snprintf(out->dir, sizeof out->dir, "%s", m->dir);
 	view_root(m->view, &out->root);

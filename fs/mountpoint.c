@@ -61,7 +61,7 @@ static bool mounted(const char *path, char *type, size_t max)
 
 static int detach(const char *path)
 {
-	char *argv[] = {"fusermount3", "-u", "-q", "-z", "--", (char *)path, NULL};
+	char *argv[] = { "fusermount3", "-u", "-q", "-z", "--", (char *)path, NULL };
 	extern char **environ;
 	int status;
 	pid_t pid;

@@ -53,7 +53,7 @@ static int on_entry(void *arg, const struct dag_entry *e, uint64_t pos)
 		l->at = at;
 		l->cap = cap;
 	}
-	l->at[l->n++] = (struct item){l->names.len, XXH3_128bits(bin, len)};
+	l->at[l->n++] = (struct item){ l->names.len, XXH3_128bits(bin, len) };
 	buf_append(&l->names, e->name, e->name_len + 1);
 	return l->names.failed ? -ENOMEM : 0;
 }
@@ -111,7 +111,7 @@ static int add_entry(struct move *m, uint64_t dir, const char *name)
 		free(copy);
 		return -ENOMEM;
 	}
-	p[m->n_entries++] = (struct moved_entry){dir, copy};
+	p[m->n_entries++] = (struct moved_entry){ dir, copy };
 	return 0;
 }
 
@@ -137,7 +137,7 @@ static int by_place(const void *a, const void *b)
 
 static const struct inode_place *place_of(struct plan *p, uint64_t dir, const char *name)
 {
-	struct inode_place key = {.parent = dir, .name = (char *)name};
+	struct inode_place key = { .parent = dir, .name = (char *)name };
 
 	return bsearch(&key, p->places, p->n_places, sizeof key, by_place);
 }
@@ -160,14 +160,15 @@ static int change(struct plan *p, const struct pair *dir, const char *name, bool
 		if (r == ERR_MISSING || r == -ENOMEM)
 			return r;
 		if (r == 0 && a.type == DAG_DIR) {
-			struct pair sub = {known->id, known->cid, e.cid, dir->id,
-					   known->name};
+			struct pair sub = { known->id, known->cid, e.cid, dir->id,
+					    known->name };
 
 			return add_pair(p, &sub);
 		}
 	}
 	if (known) {
-		r = add_move(p->out, &(struct inode_move){.id = known->id, .gone = true});
+		r = add_move(p->out,
+			     &(struct inode_move){ .id = known->id, .gone = true });
 		if (r < 0)
 			return r;
 	}
@@ -202,8 +203,8 @@ static int diff(struct plan *p, const struct pair *dir, const struct items *old,
 
 static int move_dir(struct plan *p, const struct pair *dir)
 {
-	struct items old = {.n = 0}, new = {.n = 0};
-	struct inode_move move = {.id = dir->id, .cid = dir->to};
+	struct items old = { .n = 0 }, new = { .n = 0 };
+	struct inode_move move = { .id = dir->id, .cid = dir->to };
 	int r = dag_stat(p->source, &dir->to, &move.attr, p->misses);
 
 	if (r == 0 && move.attr.type != DAG_DIR)
@@ -234,17 +235,17 @@ int move_plan(struct move *out, struct block_source *s, struct inodes *t,
 	      const uint64_t *roots, size_t n_roots, const struct cid *to,
 	      struct misses *misses)
 {
-	struct plan p = {.out = out, .source = s, .misses = misses};
+	struct plan p = { .out = out, .source = s, .misses = misses };
 	int r, missing = 0;
 
-	*out = (struct move){.n_moves = 0};
+	*out = (struct move){ .n_moves = 0 };
 	r = inodes_places(t, &p.places, &p.n_places);
 	if (r < 0)
 		return r;
 	qsort(p.places, p.n_places, sizeof *p.places, by_place);
 	for (size_t i = 0; i < p.n_places && r == 0; i++) {
 		for (size_t k = 0; k < n_roots && r == 0; k++) {
-			struct pair root = {roots[k], p.places[i].cid, *to, 0, NULL};
+			struct pair root = { roots[k], p.places[i].cid, *to, 0, NULL };
 
 			if (p.places[i].id == roots[k] && !cid_equal(&root.from, to))
 				r = add_pair(&p, &root);
@@ -274,5 +275,5 @@ void move_release(struct move *m)
 		free(m->entries[i].name);
 	free(m->entries);
 	free(m->moves);
-	*m = (struct move){.n_moves = 0};
+	*m = (struct move){ .n_moves = 0 };
 }

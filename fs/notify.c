@@ -95,7 +95,7 @@ static void add(struct notify *n, uint64_t id, const char *name)
 
 	if (!note)
 		return;
-	*note = (struct note){.id = id, .entry = name};
+	*note = (struct note){ .id = id, .entry = name };
 	memcpy(note->name, name ? name : "", len + 1);
 	pthread_mutex_lock(&n->lock);
 	*n->end = note;

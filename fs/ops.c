@@ -72,9 +72,9 @@ static void entry_of(struct mount *m, const struct inode_info *i,
 		     struct fuse_entry_param *e)
 {
 	*e = (struct fuse_entry_param){
-	    .ino = i->id,
-	    .attr_timeout = FOREVER,
-	    .entry_timeout = FOREVER,
+		.ino = i->id,
+		.attr_timeout = FOREVER,
+		.entry_timeout = FOREVER,
 	};
 	tree_stat(i, &e->attr);
 	e->attr.st_uid = m->uid;
@@ -89,7 +89,7 @@ static int run_lookup(struct op *op, struct lack *lack)
 
 	/* An unknown name may be published at any time. */
 	if (r == -ENOENT && op->ino != INODE_IPNS) {
-		e = (struct fuse_entry_param){.ino = 0, .entry_timeout = FOREVER};
+		e = (struct fuse_entry_param){ .ino = 0, .entry_timeout = FOREVER };
 		fuse_reply_entry(op->req, &e);
 		return 0;
 	}
@@ -165,16 +165,16 @@ struct listing {
 static int on_entry(void *arg, const struct tree_entry *te)
 {
 	static const mode_t types[] = {
-	    [INODE_FILE] = S_IFREG,
-	    [INODE_DIR] = S_IFDIR,
-	    [INODE_SYMLINK] = S_IFLNK,
-	    [INODE_TOP] = S_IFDIR,
+		[INODE_FILE] = S_IFREG,
+		[INODE_DIR] = S_IFDIR,
+		[INODE_SYMLINK] = S_IFLNK,
+		[INODE_TOP] = S_IFDIR,
 	};
 	struct listing *l = arg;
 	struct op *op = l->op;
 	size_t room = l->max - l->used;
 	struct fuse_entry_param e = {
-	    .attr = {.st_ino = te->ino, .st_mode = te->kind ? types[te->kind] : 0},
+		.attr = { .st_ino = te->ino, .st_mode = te->kind ? types[te->kind] : 0 },
 	};
 	struct inode_info i;
 
@@ -200,8 +200,8 @@ static int run_list(struct op *op, struct lack *lack)
 {
 	struct mount *m = op->m;
 	struct cid cids[LACK_MAX];
-	struct misses children = {.cids = cids, .max = LACK_MAX};
-	struct listing l = {.op = op, .max = op->size};
+	struct misses children = { .cids = cids, .max = LACK_MAX };
+	struct listing l = { .op = op, .max = op->size };
 	int r;
 
 	l.buf = malloc(l.max);
@@ -294,11 +294,11 @@ static void park(const struct op *op, const struct lack *lack)
 	if (op->name)
 		copy->name = memcpy(copy + 1, op->name, len);
 	copy->parked = (struct parked){
-	    .run = run_parked,
-	    .end = end_parked,
-	    .dir = locks ? op->ino : 0,
-	    .again = op->kind != OP_LOOKUP,
-	    .priority = WANT_READER,
+		.run = run_parked,
+		.end = end_parked,
+		.dir = locks ? op->ino : 0,
+		.again = op->kind != OP_LOOKUP,
+		.priority = WANT_READER,
 	};
 	parked_init(&copy->parked, op->m->parking);
 	fuse_req_interrupt_func(copy->req, on_interrupt, copy);
@@ -313,7 +313,7 @@ static void start(struct op *op)
 {
 	struct mount *m = op->m;
 	struct cid cids[LACK_MAX];
-	struct lack lack = {.blocks = {.cids = cids, .max = LACK_MAX}};
+	struct lack lack = { .blocks = { .cids = cids, .max = LACK_MAX } };
 	int r = run(op, &lack);
 
 	if (r == ERR_MISSING && !lack.name.len && m->blocks->offline(m->blocks))
@@ -344,11 +344,11 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct op op = {.m = mount_of(req),
-			.req = req,
-			.kind = OP_LOOKUP,
-			.ino = parent,
-			.name = name};
+	struct op op = { .m = mount_of(req),
+			 .req = req,
+			 .kind = OP_LOOKUP,
+			 .ino = parent,
+			 .name = name };
 
 	start(&op);
 }
@@ -384,7 +384,9 @@ static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 static void on_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-	struct op op = {.m = mount_of(req), .req = req, .kind = OP_READLINK, .ino = ino};
+	struct op op = {
+		.m = mount_of(req), .req = req, .kind = OP_READLINK, .ino = ino
+	};
 
 	start(&op);
 }
@@ -398,12 +400,12 @@ static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
-	struct op op = {.m = mount_of(req),
-			.req = req,
-			.kind = OP_READ,
-			.ino = ino,
-			.offset = off,
-			.size = size};
+	struct op op = { .m = mount_of(req),
+			 .req = req,
+			 .kind = OP_READ,
+			 .ino = ino,
+			 .offset = off,
+			 .size = size };
 
 	start(&op);
 	mount_ahead(op.m, ino, off, size);
@@ -412,12 +414,12 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
-	struct op op = {.m = mount_of(req),
-			.req = req,
-			.kind = OP_READDIR,
-			.ino = ino,
-			.offset = off,
-			.size = size};
+	struct op op = { .m = mount_of(req),
+			 .req = req,
+			 .kind = OP_READDIR,
+			 .ino = ino,
+			 .offset = off,
+			 .size = size };
 
 	start(&op);
 }
@@ -425,12 +427,12 @@ static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 static void on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			   struct fuse_file_info *fi)
 {
-	struct op op = {.m = mount_of(req),
-			.req = req,
-			.kind = OP_READDIRPLUS,
-			.ino = ino,
-			.offset = off,
-			.size = size};
+	struct op op = { .m = mount_of(req),
+			 .req = req,
+			 .kind = OP_READDIRPLUS,
+			 .ino = ino,
+			 .offset = off,
+			 .size = size };
 
 	start(&op);
 }
@@ -438,9 +440,9 @@ static void on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 static void on_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs s = {
-	    .f_bsize = 4096,
-	    .f_frsize = 4096,
-	    .f_namemax = NAME_MAX_BYTES,
+		.f_bsize = 4096,
+		.f_frsize = 4096,
+		.f_namemax = NAME_MAX_BYTES,
 	};
 
 	fuse_reply_statfs(req, &s);
@@ -474,18 +476,18 @@ static void on_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 }
 
 const struct fuse_lowlevel_ops mount_ops = {
-    .init = on_init,
-    .lookup = on_lookup,
-    .forget = on_forget,
-    .forget_multi = on_forget_multi,
-    .getattr = on_getattr,
-    .readlink = on_readlink,
-    .open = on_open,
-    .opendir = on_open,
-    .read = on_read,
-    .readdir = on_readdir,
-    .readdirplus = on_readdirplus,
-    .statfs = on_statfs,
-    .getxattr = on_getxattr,
-    .listxattr = on_listxattr,
+	.init = on_init,
+	.lookup = on_lookup,
+	.forget = on_forget,
+	.forget_multi = on_forget_multi,
+	.getattr = on_getattr,
+	.readlink = on_readlink,
+	.open = on_open,
+	.opendir = on_open,
+	.read = on_read,
+	.readdir = on_readdir,
+	.readdirplus = on_readdirplus,
+	.statfs = on_statfs,
+	.getxattr = on_getxattr,
+	.listxattr = on_listxattr,
 };

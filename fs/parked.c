@@ -127,7 +127,7 @@ static int post(struct parked *op, const struct lack *lack)
 	if (!m)
 		return -ENOMEM;
 	m->op = op;
-	m->lack = lack ? *lack : (struct lack){.top.version = 0xff};
+	m->lack = lack ? *lack : (struct lack){ .top.version = 0xff };
 	m->lack.blocks.cids = m->cids;
 	if (n)
 		memcpy(m->cids, lack->blocks.cids, n * sizeof *m->cids);
@@ -288,10 +288,10 @@ static int start_wants(struct parked *op, const struct lack *lack)
 	op->n_awaited = n;
 	for (size_t i = 0; i < n; i++) {
 		struct want_request rq = {
-		    .cid = lack->blocks.cids[i],
-		    .root = lack->top,
-		    .priority = op->priority,
-		    .timeout_ms = op->deadline - now,
+			.cid = lack->blocks.cids[i],
+			.root = lack->top,
+			.priority = op->priority,
+			.timeout_ms = op->deadline - now,
 		};
 		struct awaited *a = &op->awaited[i];
 
@@ -339,7 +339,7 @@ static void run_ready(void *arg)
 	struct cid cids[LACK_MAX];
 
 	for (;;) {
-		struct lack lack = {.blocks = {.cids = cids, .max = LACK_MAX}};
+		struct lack lack = { .blocks = { .cids = cids, .max = LACK_MAX } };
 		struct parked *op;
 		int r;
 

@@ -67,10 +67,10 @@ static void on_block(void *arg, int result, struct block *block)
 static void fetch(struct prefetch *p, const struct cid *cid, const struct posted *m)
 {
 	struct want_request rq = {
-	    .cid = *cid,
-	    .root = m->top,
-	    .priority = m->priority,
-	    .timeout_ms = TIMEOUT_MS,
+		.cid = *cid,
+		.root = m->top,
+		.priority = m->priority,
+		.timeout_ms = TIMEOUT_MS,
 	};
 	struct ahead **slot = slot_of(p, &cid->hash);
 	struct ahead *a;
@@ -88,7 +88,8 @@ static void fetch(struct prefetch *p, const struct cid *cid, const struct posted
 	if (!a)
 		return;
 	*a = (struct ahead){
-	    .next = *slot, .p = p, .hash = cid->hash, .priority = m->priority};
+		.next = *slot, .p = p, .hash = cid->hash, .priority = m->priority
+	};
 	a->want = p->blocks->want(p->blocks, &rq, on_block, a);
 	if (!a->want) {
 		free(a);

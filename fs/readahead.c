@@ -62,7 +62,7 @@ static struct stream *stream_of(struct readahead *r, uint64_t file)
 		if (s->used < oldest->used)
 			oldest = s;
 	}
-	*oldest = (struct stream){.file = file};
+	*oldest = (struct stream){ .file = file };
 	return oldest;
 }
 
@@ -120,12 +120,12 @@ static struct dir *dir_of(struct readahead *r, uint64_t dir, bool make)
 	}
 	if (!make)
 		return NULL;
-	*oldest = (struct dir){.dir = dir};
+	*oldest = (struct dir){ .dir = dir };
 	return oldest;
 }
 
-unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos, uint64_t *from,
-			   bool *first)
+unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos,
+			   uint64_t *from, bool *first)
 {
 	unsigned n = 0, ahead;
 	struct dir *d;

@@ -22,7 +22,8 @@ static int child_attr(struct tree *t, const struct dag_entry *e, struct dag_attr
 	int r;
 
 	if (e->cid.codec == CODEC_RAW && e->tsize > 0 && e->tsize <= BLOCK_MAX) {
-		*a = (struct dag_attr){.type = DAG_FILE, .size = e->tsize, .mode = 0644};
+		*a =
+		    (struct dag_attr){ .type = DAG_FILE, .size = e->tsize, .mode = 0644 };
 		return 0;
 	}
 	r = dag_stat(t->source, &e->cid, a, misses);
@@ -45,7 +46,7 @@ static int lookup_once(struct tree *t, uint64_t id, const char *name,
 		       struct inode_info *out, struct lack *lack)
 {
 	struct inode_info dir;
-	struct dag_entry e = {.tsize = 0};
+	struct dag_entry e = { .tsize = 0 };
 	struct dag_attr a;
 	int r = inodes_get(t->inodes, id, &dir);
 
@@ -120,7 +121,7 @@ struct tree_listing {
 static int on_entry(void *arg, const struct dag_entry *de, uint64_t pos)
 {
 	struct tree_listing *l = arg;
-	struct tree_entry e = {.name = de->name, .listing = l};
+	struct tree_entry e = { .name = de->name, .listing = l };
 	size_t missed = l->children ? l->children->n : 0;
 
 	if (pos > INT64_MAX - POS_ENTRIES)
@@ -165,12 +166,12 @@ static int list_fixed(const struct inode_info *dir, uint64_t *pos, tree_each_fn 
 		      void *arg)
 {
 	static const struct tree_entry top[] = {
-	    {"ipfs", INODE_IPFS, INODE_TOP, 3, NULL},
-	    {"ipns", INODE_IPNS, INODE_TOP, 4, NULL},
+		{ "ipfs", INODE_IPFS, INODE_TOP, 3, NULL },
+		{ "ipns", INODE_IPNS, INODE_TOP, 4, NULL },
 	};
 	struct tree_entry dots[] = {
-	    {".", dir->id, INODE_DIR, 1, NULL},
-	    {"..", dir->parent ? dir->parent : dir->id, INODE_DIR, 2, NULL},
+		{ ".", dir->id, INODE_DIR, 1, NULL },
+		{ "..", dir->parent ? dir->parent : dir->id, INODE_DIR, 2, NULL },
 	};
 
 	for (; *pos < POS_ENTRIES; ++*pos) {
@@ -190,7 +191,8 @@ int tree_list(struct tree *t, uint64_t id, uint64_t pos, tree_each_fn each, void
 	      struct lack *lack, struct misses *children)
 {
 	struct tree_listing l = {
-	    .tree = t, .each = each, .arg = arg, .children = children};
+		.tree = t, .each = each, .arg = arg, .children = children
+	};
 	bool dots = pos < POS_ENTRIES;
 	int r = inodes_get(t->inodes, id, &l.dir);
 
@@ -250,7 +252,7 @@ int tree_read(struct tree *t, uint64_t file, uint64_t offset, size_t len,
 	struct inode_info i;
 	int r = inodes_get(t->inodes, file, &i);
 
-	*out = (struct tree_bytes){.n = 0};
+	*out = (struct tree_bytes){ .n = 0 };
 	if (r < 0)
 		return r;
 	if (i.kind == INODE_DIR || i.kind == INODE_TOP)
@@ -274,7 +276,7 @@ int tree_read(struct tree *t, uint64_t file, uint64_t offset, size_t len,
 			block_unref(b);
 			return r;
 		}
-		out->extents[0] = (struct dag_extent){b, offset, len};
+		out->extents[0] = (struct dag_extent){ b, offset, len };
 		out->n = 1;
 		out->len = len;
 		return 0;
@@ -326,14 +328,14 @@ void tree_stat(const struct inode_info *i, struct stat *out)
 						 : S_IFDIR;
 
 	*out = (struct stat){
-	    .st_ino = i->id,
-	    .st_mode = type | i->mode,
-	    .st_nlink = 1, /* which tells find(1) not to count sub-directories */
-	    .st_size = i->size,
-	    .st_blocks = (i->size + 511) / 512,
-	    .st_blksize = 4096,
-	    .st_mtim = {i->mtime, i->mtime_nsec},
-	    .st_ctim = {i->mtime, i->mtime_nsec},
-	    .st_atim = {i->mtime, i->mtime_nsec},
+		.st_ino = i->id,
+		.st_mode = type | i->mode,
+		.st_nlink = 1, /* which tells find(1) not to count sub-directories */
+		.st_size = i->size,
+		.st_blocks = (i->size + 511) / 512,
+		.st_blksize = 4096,
+		.st_mtim = { i->mtime, i->mtime_nsec },
+		.st_ctim = { i->mtime, i->mtime_nsec },
+		.st_atim = { i->mtime, i->mtime_nsec },
 	};
 }

@@ -125,7 +125,7 @@ static int parse(struct place *out, const char *text)
 	const char *id, *slash;
 	size_t len;
 
-	*out = (struct place){.is_name = strncmp(text, "/ipns/", 6) == 0};
+	*out = (struct place){ .is_name = strncmp(text, "/ipns/", 6) == 0 };
 	if (!out->is_name && strncmp(text, "/ipfs/", 6) != 0)
 		return -EINVAL;
 	id = text + 6;
@@ -229,9 +229,9 @@ static int start_fetch(struct view *v, struct name *n, const struct cid *top, ch
 	if (!f || !path)
 		goto nomem;
 	f->parked = (struct parked){
-	    .run = run_fetch,
-	    .end = end_fetch,
-	    .priority = WANT_READER,
+		.run = run_fetch,
+		.end = end_fetch,
+		.priority = WANT_READER,
 	};
 	f->view = v;
 	f->name = n;
@@ -498,7 +498,7 @@ static int show(struct name *n, struct fetch *f)
 {
 	struct view *v = n->view;
 	/* Look-ups under way in /ipns start again. */
-	const struct inode_move touch = {.id = INODE_IPNS, .gone = true};
+	const struct inode_move touch = { .id = INODE_IPNS, .gone = true };
 	int r = 0;
 
 	if (n == v->opened && f->attr.type != DAG_DIR)
@@ -584,7 +584,7 @@ static struct name_waiter *add_waiter(struct name *n, void (*done)(void *arg, in
 
 	if (!w)
 		return NULL;
-	*w = (struct name_waiter){n->waiters, &n->waiters, n, done, arg};
+	*w = (struct name_waiter){ n->waiters, &n->waiters, n, done, arg };
 	if (w->next)
 		w->next->at = &w->next;
 	n->waiters = w;

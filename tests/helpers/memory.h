@@ -87,7 +87,7 @@ static inline struct want *memory_want(struct blocks *b, const struct want_reque
 	struct memory *m = memory_of(b);
 	struct want *w = calloc(1, sizeof *w);
 
-	*w = (struct want){m->wants, *rq, done, arg};
+	*w = (struct want){ m->wants, *rq, done, arg };
 	m->wants = w;
 	m->n_wants++;
 	return w;
@@ -123,7 +123,7 @@ static inline int memory_work(struct blocks *b, void (*fn)(void *arg),
 		return -ENOMEM;
 	}
 	c = calloc(1, sizeof *c);
-	*c = (struct call){NULL, fn, done, arg};
+	*c = (struct call){ NULL, fn, done, arg };
 	*m->calls_end = c;
 	m->calls_end = &c->next;
 	return 0;
@@ -252,8 +252,8 @@ struct memory_link {
 static inline struct cid memory_dir(struct memory *m, const struct memory_link *l,
 				    size_t n, bool here)
 {
-	struct unixfs u = {.type = UNIXFS_DIRECTORY};
-	struct buf data = {.len = 0}, node = {.len = 0};
+	struct unixfs u = { .type = UNIXFS_DIRECTORY };
+	struct buf data = { .len = 0 }, node = { .len = 0 };
 	struct cid cid;
 
 	for (size_t i = 0; i < n; i++)
@@ -271,8 +271,8 @@ static inline struct cid memory_dir(struct memory *m, const struct memory_link *
 static inline struct cid memory_file(struct memory *m, const struct cid *leaves,
 				     const uint64_t *sizes, size_t n, bool here)
 {
-	struct unixfs u = {.type = UNIXFS_FILE, .has_filesize = true};
-	struct buf data = {.len = 0}, node = {.len = 0};
+	struct unixfs u = { .type = UNIXFS_FILE, .has_filesize = true };
+	struct buf data = { .len = 0 }, node = { .len = 0 };
 	struct cid cid;
 
 	for (size_t i = 0; i < n; i++) {
@@ -289,11 +289,11 @@ static inline struct cid memory_file(struct memory *m, const struct cid *leaves,
 
 static inline struct cid memory_symlink(struct memory *m, const char *target, bool here)
 {
-	struct unixfs u = {.type = UNIXFS_SYMLINK,
-			   .has_data = true,
-			   .data = (const uint8_t *)target,
-			   .data_len = strlen(target)};
-	struct buf data = {.len = 0}, node = {.len = 0};
+	struct unixfs u = { .type = UNIXFS_SYMLINK,
+			    .has_data = true,
+			    .data = (const uint8_t *)target,
+			    .data_len = strlen(target) };
+	struct buf data = { .len = 0 }, node = { .len = 0 };
 	struct cid cid;
 
 	unixfs_encode(&data, &u, NULL, 0);

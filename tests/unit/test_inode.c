@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct dag_attr file = {.type = DAG_FILE, .size = 5, .mode = 0644};
-static const struct dag_attr dir = {.type = DAG_DIR, .mode = 0755};
+static const struct dag_attr file = { .type = DAG_FILE, .size = 5, .mode = 0644 };
+static const struct dag_attr dir = { .type = DAG_DIR, .mode = 0755 };
 
 static int setup(void **state)
 {
@@ -153,7 +153,7 @@ static void a_listing_from_before_a_move_makes_no_inode(void **state)
 	struct inodes *t = *state;
 	struct inode_info d, i;
 	struct cid old = cid("old"), new = cid("new"), child = cid("child");
-	struct inode_move move = {.cid = new, .attr = dir};
+	struct inode_move move = { .cid = new, .attr = dir };
 
 	assert_int_equal(inodes_dir(t, INODE_ROOT, 0, "d", 1, &old, &dir, 0, &d), 0);
 	move.id = d.id;
@@ -170,7 +170,7 @@ static void a_directory_that_is_gone_leaves_its_place(void **state)
 	struct inodes *t = *state;
 	struct inode_info old, new;
 	struct cid a = cid("a"), b = cid("b");
-	struct inode_move move = {.gone = true};
+	struct inode_move move = { .gone = true };
 
 	assert_int_equal(inodes_dir(t, INODE_ROOT, 0, "d", 1, &a, &dir, 0, &old), 0);
 	move.id = old.id;
@@ -257,18 +257,18 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(equal_files_share_an_inode),
-	    TEST(files_that_differ_in_attributes_do_not),
-	    TEST(nothing_can_be_written_and_strangers_set_no_ids),
-	    TEST(a_directory_has_an_inode_per_place),
-	    TEST(it_is_known_until_every_look_up_is_forgotten),
-	    TEST(a_hundred_thousand_are_found_again),
-	    TEST(a_listing_from_before_a_move_makes_no_inode),
-	    TEST(a_directory_that_is_gone_leaves_its_place),
-	    TEST(another_directory_at_a_place_gets_another_inode),
-	    TEST(a_corrected_size_stays),
-	    TEST(the_top_and_the_path_are_found_from_below),
-	    TEST(the_places_are_those_of_directories),
+		TEST(equal_files_share_an_inode),
+		TEST(files_that_differ_in_attributes_do_not),
+		TEST(nothing_can_be_written_and_strangers_set_no_ids),
+		TEST(a_directory_has_an_inode_per_place),
+		TEST(it_is_known_until_every_look_up_is_forgotten),
+		TEST(a_hundred_thousand_are_found_again),
+		TEST(a_listing_from_before_a_move_makes_no_inode),
+		TEST(a_directory_that_is_gone_leaves_its_place),
+		TEST(another_directory_at_a_place_gets_another_inode),
+		TEST(a_corrected_size_stays),
+		TEST(the_top_and_the_path_are_found_from_below),
+		TEST(the_places_are_those_of_directories),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	memory_init(&f->m);
-	f->names = (struct name_source){want_name, cancel_name};
+	f->names = (struct name_source){ want_name, cancel_name };
 	f->log.result = NOT_ENDED;
 	assert_int_equal(parking_new(&f->parking, &f->m.b, &f->names, 60000), 0);
 	f->a = memory_raw(&f->m, "a", false);
@@ -128,7 +128,7 @@ static struct op *op_new(struct fixture *f, int n, bool at_once)
 {
 	struct op *op = calloc(1, sizeof *op);
 
-	op->parked = (struct parked){.run = run, .end = end, .priority = WANT_READER};
+	op->parked = (struct parked){ .run = run, .end = end, .priority = WANT_READER };
 	op->m = &f->m;
 	op->log = &f->log;
 	op->needs[0] = f->a;
@@ -272,8 +272,8 @@ static void a_block_that_came_meanwhile_is_not_asked_for(void **state)
 {
 	struct fixture *f = *state;
 	struct op *op = op_new(f, 1, false);
-	struct cid cids[1] = {f->a};
-	struct lack lack = {.blocks = {cids, 1, 1}, .top.version = 0xff};
+	struct cid cids[1] = { f->a };
+	struct lack lack = { .blocks = { cids, 1, 1 }, .top.version = 0xff };
 
 	memory_find(&f->m, &f->a)->here = true;
 	assert_int_equal(parking_add(&op->parked, &lack), 0);
@@ -395,37 +395,39 @@ static void ten_thousand_of_them_fit_in_64_mib(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(it_runs_again_when_its_block_has_come, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(it_waits_for_the_last_of_its_blocks, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(each_round_asks_for_what_it_lacks_next, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(the_deadline_is_of_the_whole_operation, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(past_its_deadline_it_asks_no_more, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(
-		a_block_that_cannot_be_had_ends_it_and_its_other_wants, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_cancel_ends_it_at_once, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_cancel_before_it_was_handed_over_counts,
-					    setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		a_cancel_that_comes_after_the_end_does_nothing, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_block_that_came_meanwhile_is_not_asked_for,
-					    setup, teardown),
-	    cmocka_unit_test_setup_teardown(offline_it_fails_without_waiting, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(it_can_wait_for_a_name, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_cancel_also_ends_the_wait_for_a_name, setup,
-					    teardown),
-	    cmocka_unit_test_setup_teardown(
-		it_makes_way_in_a_directory_that_is_to_be_locked, setup, teardown),
-	    cmocka_unit_test_setup_teardown(closing_ends_all_and_waits_for_what_runs,
-					    setup, teardown),
-	    cmocka_unit_test_setup_teardown(without_memory_it_stays_the_callers, setup,
-					    teardown),
-	    cmocka_unit_test(ten_thousand_of_them_fit_in_64_mib),
+		cmocka_unit_test_setup_teardown(it_runs_again_when_its_block_has_come,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(it_waits_for_the_last_of_its_blocks,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(each_round_asks_for_what_it_lacks_next,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(the_deadline_is_of_the_whole_operation,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(past_its_deadline_it_asks_no_more, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_block_that_cannot_be_had_ends_it_and_its_other_wants, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(a_cancel_ends_it_at_once, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_cancel_before_it_was_handed_over_counts,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_cancel_that_comes_after_the_end_does_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_block_that_came_meanwhile_is_not_asked_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(offline_it_fails_without_waiting, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(it_can_wait_for_a_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_cancel_also_ends_the_wait_for_a_name,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    it_makes_way_in_a_directory_that_is_to_be_locked, setup, teardown),
+		cmocka_unit_test_setup_teardown(closing_ends_all_and_waits_for_what_runs,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(without_memory_it_stays_the_callers,
+						setup, teardown),
+		cmocka_unit_test(ten_thousand_of_them_fit_in_64_mib),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

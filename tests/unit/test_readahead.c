@@ -80,7 +80,7 @@ static void it_stops_at_the_end_of_the_file(void **state)
 
 static void requests_out_of_order_are_one_reader(void **state)
 {
-	static const int order[] = {1, 0, 3, 2, 5, 4, 7, 6, 9, 8};
+	static const int order[] = { 1, 0, 3, 2, 5, 4, 7, 6, 9, 8 };
 	uint64_t from, n;
 	bool fetched = false;
 
@@ -151,15 +151,15 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(a_single_read_fetches_nothing_more),
-	    TEST(random_reads_fetch_nothing_more),
-	    TEST(a_sequential_reader_finds_a_growing_window),
-	    TEST(it_stops_at_the_end_of_the_file),
-	    TEST(requests_out_of_order_are_one_reader),
-	    TEST(one_small_file_fetches_no_other),
-	    TEST(the_second_fetches_those_behind_it),
-	    TEST(the_window_over_files_doubles_and_is_bounded),
-	    TEST(at_the_end_of_a_directory_it_is_left_alone),
+		TEST(a_single_read_fetches_nothing_more),
+		TEST(random_reads_fetch_nothing_more),
+		TEST(a_sequential_reader_finds_a_growing_window),
+		TEST(it_stops_at_the_end_of_the_file),
+		TEST(requests_out_of_order_are_one_reader),
+		TEST(one_small_file_fetches_no_other),
+		TEST(the_second_fetches_those_behind_it),
+		TEST(the_window_over_files_doubles_and_is_bounded),
+		TEST(at_the_end_of_a_directory_it_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
