@@ -3,6 +3,7 @@
 #include "store/buf.h"
 #include "store/error.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,8 @@ int index_error(int rc)
 	return rc > 0 ? -rc : -EIO;
 }
 
-/* The map is only address space, but some processes have little of it. */
+/* The map is only address space, but some processes have little of it (and
+ * valgrind calls that EINVAL). */
 static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t bytes)
 {
 	int rc;
@@ -55,7 +57,7 @@ static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t
 			/* We may not write the table of readers: do without it. */
 			env_flags |= MDB_NOLOCK;
 			bytes *= 4;
-		} else if (rc != ENOMEM || bytes / 4 < MAP_BYTES_MIN) {
+		} else if ((rc != ENOMEM && rc != EINVAL) || bytes / 4 < MAP_BYTES_MIN) {
 			return index_error(rc);
 		}
 		mdb_env_close(ix->env);
@@ -135,6 +137,19 @@ static int open_tables(struct index *ix)
 	return index_error(mdb_txn_commit(txn));
 }
 
+static int sync_dir(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
 int index_open(struct index **out, const char *dir, unsigned flags, size_t map_bytes)
 {
 	unsigned env_flags =
@@ -171,6 +186,9 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 		r = index_check_length(ix, false);
 	if (!r)
 		r = fresh ? index_make_tables(ix) : open_tables(ix);
+	/* A file that is synced may still lack its name. */
+	if (!r && fresh)
+		r = sync_dir(dir);
 	if (r < 0)
 		goto out;
 	*out = ix;
