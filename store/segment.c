@@ -202,8 +202,8 @@ int segment_write(struct segment *g, uint32_t offset, const struct record *rec,
 	record_encode(head, rec, name, g->number, offset);
 	r = write_all(g->fd, iov, 3, offset);
 	/* A leftover is written over by the next record: cutting is tidiness. */
-	if (r < 0 && ftruncate(g->fd, offset) < 0)
-		return r;
+	if (r < 0)
+		(void)!ftruncate(g->fd, offset);
 	return r;
 }
 
