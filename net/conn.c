@@ -129,6 +129,8 @@ static void uncount(struct conn *c)
 static int up(struct conn *c)
 {
 	struct swarm *s = c->s;
+	/* Callers cannot take the places of those that we call. */
+	uint32_t max = s->limits.conns_max + (c->inbound ? 0 : s->limits.conns_max / 4);
 	struct remote *r;
 
 	uncount(c);
@@ -136,8 +138,7 @@ static int up(struct conn *c)
 	r = remote_get(s, noise_peer(c->noise));
 	if (!r)
 		return -ENOMEM;
-	if ((s->n_open >= s->limits.conns_max && !r->protect) ||
-	    r->n_conns >= s->limits.conns_peer) {
+	if ((s->n_open >= max && !r->protect) || r->n_conns >= s->limits.conns_peer) {
 		remote_tidy(r);
 		return -EUSERS;
 	}
@@ -157,10 +158,11 @@ static int up(struct conn *c)
 	s->n_open++;
 	yamux_ping(c->y, uv_hrtime() / 1000);
 	remote_hold(r);
+	c->deadline = uv_now(s->loop) + s->limits.identify;
 	remote_attach(r, c);
-	identify_ask(c);
 	if (c->dial)
 		dial_attempt_up(c);
+	identify_ask(c);
 	remote_release(r);
 	conn_soon(c);
 	return 0;
@@ -298,6 +300,10 @@ void conn_tick(struct conn *c, uint64_t now)
 		if (now >= c->deadline)
 			conn_doom(c, -ETIMEDOUT);
 		return;
+	}
+	if (!c->identified && now >= c->deadline) {
+		c->identified = true;
+		remote_settled(c->remote);
 	}
 	keep_alive(c, now);
 	tick_streams(c, now);

@@ -117,6 +117,9 @@ static void on_read(uv_stream_t *h, ssize_t nread, const uv_buf_t *buf)
 	}
 	if (used < 0)
 		conn_doom(c, used);
+	/* The peer may have made room for more streams. */
+	if (c->remote && !STAILQ_EMPTY(&c->remote->opens))
+		remote_resume(c->remote);
 	conn_pump(c);
 }
 
@@ -131,15 +134,20 @@ static struct out_frame *frame_get(struct swarm *s)
 {
 	struct out_frame *f = s->kept;
 
-	if (!f)
-		return malloc(sizeof *f);
-	s->kept = f->next;
-	s->n_kept--;
+	if (f) {
+		s->kept = f->next;
+		s->n_kept--;
+	} else {
+		f = malloc(sizeof *f);
+	}
+	if (f)
+		s->n_out++;
 	return f;
 }
 
 static void frame_put(struct swarm *s, struct out_frame *f)
 {
+	s->n_out--;
 	if (s->n_kept >= OUT_KEPT) {
 		free(f);
 		return;
@@ -181,8 +189,9 @@ static void on_written(uv_write_t *w, int status)
 static int fill(struct conn *c)
 {
 	struct swarm *s = c->s;
+	unsigned max = s->n_out < OUT_SHARED ? OUT_BATCH : 1;
 
-	while (c->n_out < OUT_BATCH) {
+	while (c->n_out < max) {
 		struct iovec plain = { s->plain, yamux_send(c->y, s->plain, NOISE_PLAIN_MAX) };
 		struct out_frame *f;
 		int n;

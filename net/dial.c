@@ -63,6 +63,8 @@ static struct dial *dial_new(struct swarm *s, struct remote *r)
 	d->s = s;
 	d->remote = r;
 	d->result = -EHOSTUNREACH;
+	/* The loop's clock may stand still since before a long wait. */
+	uv_update_time(s->loop);
 	d->deadline = uv_now(s->loop) + s->limits.dial;
 	TAILQ_INIT(&d->attempts);
 	uv_timer_init(s->loop, &d->timer);

@@ -95,19 +95,25 @@ bool remote_speaks(const struct remote *r, const char *protocol)
 	return false;
 }
 
-void remote_attach(struct remote *r, struct conn *c)
+void remote_resume(struct remote *r)
 {
+	struct conn *c = remote_conn(r);
 	struct open_op *op;
 
+	while (c && (op = STAILQ_FIRST(&r->opens)) && yamux_may_open(c->y)) {
+		STAILQ_REMOVE_HEAD(&r->opens, next);
+		stream_open_on(c, op);
+	}
+}
+
+void remote_attach(struct remote *r, struct conn *c)
+{
 	TAILQ_INSERT_TAIL(&r->conns, c, of_remote);
 	r->n_conns++;
 	c->remote = r;
 	if (!c->inbound)
 		peerbook_add(r->s->book, &r->id, &c->addr, ADDR_CONFIRMED, uv_now(r->s->loop));
-	while ((op = STAILQ_FIRST(&r->opens))) {
-		STAILQ_REMOVE_HEAD(&r->opens, next);
-		stream_open_on(c, op);
-	}
+	remote_resume(r);
 	if (r->identified)
 		remote_settled(r);
 	/* It came to us while we tried to reach it. */
@@ -144,7 +150,14 @@ void remote_detach(struct conn *c)
 void remote_gone(struct remote *r, int reason)
 {
 	struct swarm *s = r->s;
+	struct conn *c = remote_conn(r);
 
+	if (c) {
+		/* Those who waited for the other one need not. */
+		remote_resume(r);
+		if (c->identified)
+			remote_settled(r);
+	}
 	if (r->n_conns)
 		return;
 	r->identified = false;

@@ -155,11 +155,11 @@ void stream_open(struct swarm *s, const struct peer_id *p, const char *const *pr
 	if (!r)
 		goto no_memory;
 	c = remote_conn(r);
+	STAILQ_INSERT_TAIL(&r->opens, op, next);
 	if (c) {
-		stream_open_on(c, op);
+		remote_resume(r);
 		return;
 	}
-	STAILQ_INSERT_TAIL(&r->opens, op, next);
 	remote_hold(r);
 	dial_remote(r, NULL, 0);
 	remote_release(r);

@@ -75,7 +75,8 @@ struct out_frame {
 	uint8_t bytes[NOISE_LENGTH + NOISE_FRAME_MAX];
 };
 
-#define OUT_BATCH   8		  /* frames in one write */
+#define OUT_BATCH   8		  /* frames in one write ... */
+#define OUT_SHARED  256		  /* ... unless so many are on their way already */
 #define OUT_KEPT    16		  /* frames kept for reuse */
 #define READ_BUFFER (512u << 10)  /* one for all connections */
 #define OFFERS_MAX  8		  /* protocols in one stream_open() */
@@ -125,7 +126,7 @@ struct swarm {
 	uint8_t *read_buffer;
 	uint8_t *plain; /* a frame before it is encrypted */
 	struct out_frame *kept;
-	unsigned n_kept;
+	unsigned n_kept, n_out; /* frames for reuse, and on their way */
 };
 
 /* A peer that somebody here cares about. */
@@ -175,7 +176,8 @@ struct conn {
 	struct remote *remote; /* while OPEN */
 	struct dial *dial;     /* while it is an attempt of one */
 	struct task task;
-	uint64_t since, deadline, last_in;
+	uint64_t since, last_in;
+	uint64_t deadline; /* of the handshake, then of identify */
 	uint64_t told; /* generation the peer knows */
 	uint64_t extra_since; /* another connection is used; this one idles since */
 
@@ -257,6 +259,8 @@ void remote_release(struct remote *r); /* and tidy */
 /* The connection to use, NULL if none is open. */
 struct conn *remote_conn(const struct remote *r);
 bool remote_speaks(const struct remote *r, const char *protocol);
+/* Go on with those who wait to open a stream, as far as the connection lets. */
+void remote_resume(struct remote *r);
 /* A connection is open; one has gone; identify is over on one. */
 void remote_attach(struct remote *r, struct conn *c);
 void remote_detach(struct conn *c); /* the caller holds the remote */

@@ -119,12 +119,22 @@ void stream_maybe_over(struct yamux_stream *st)
 		stream_over(st, 0);
 }
 
+static bool over(const struct yamux *y)
+{
+	return y->ended || y->leaving || y->go_away_waits || y->go_away_sent ||
+	       y->next_id > UINT32_MAX - 2;
+}
+
+bool yamux_may_open(const struct yamux *y)
+{
+	return !over(y) && y->n_unacked < y->limits.unacked_max;
+}
+
 int yamux_open(struct yamux *y, struct yamux_stream **out, void *user)
 {
 	struct yamux_stream *st;
 
-	if (y->ended || y->leaving || y->go_away_waits || y->go_away_sent ||
-	    y->next_id > UINT32_MAX - 2)
+	if (over(y))
 		return -ESHUTDOWN;
 	if (y->n_unacked >= y->limits.unacked_max)
 		return -EAGAIN;
@@ -305,7 +315,7 @@ void yamux_deliver(struct yamux *y)
 }
 
 /* May the peer open one more now? */
-static bool may_open(struct yamux *y)
+static bool may_take(struct yamux *y)
 {
 	uint64_t cost = y->limits.opens_per_s ? 1000000 / y->limits.opens_per_s : 0;
 	uint64_t ahead = cost * y->limits.opens_burst;
@@ -327,7 +337,7 @@ static int on_syn(struct yamux *y, uint32_t id, struct yamux_stream **out)
 
 	if (id % 2 == y->client || find(y, id))
 		return ERR_MALFORMED;
-	if (y->go_away_waits || !may_open(y))
+	if (y->go_away_waits || !may_take(y))
 		return queue_reset(y, id) ? 0 : -ENOBUFS;
 	st = stream_new(y, id, true);
 	if (!st)

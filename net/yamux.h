@@ -120,6 +120,8 @@ size_t yamux_queued(const struct yamux *y);    /* bytes, all streams */
 
 /* ---- one stream ---- */
 
+/* Would yamux_open() succeed now? */
+bool yamux_may_open(const struct yamux *y);
 /* -EAGAIN: too many unanswered; -ESHUTDOWN: the session ends; -ENOMEM. */
 int yamux_open(struct yamux *y, struct yamux_stream **out, void *user);
 void yamux_set_user(struct yamux_stream *st, void *user);

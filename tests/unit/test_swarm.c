@@ -580,6 +580,28 @@ static void many_may_call_one_at_once(void **state)
 	world_free(w);
 }
 
+static void more_streams_than_may_be_unanswered_wait_their_turn(void **state)
+{
+	struct world *w = world_new();
+	struct swarm *a = swarm_add(w), *b = swarm_add(w);
+	static struct pipe p[700];
+	struct pipe served = { .echoes = true };
+	const char *const offers[] = { echo, NULL };
+
+	memset(p, 0, sizeof p);
+	swarm_serve(b, echo, on_serve, &served);
+	assert_int_equal(connect_to(w, a, b), 0);
+	for (int i = 0; i < 700; i++)
+		stream_open(a, swarm_self(b), offers, pipe_opened, &p[i]);
+	for (int i = 0; i < 700; i++) {
+		wait_for(w, &p[i].opened);
+		assert_int_equal(p[i].result, 0);
+	}
+	world_free(w);
+	for (int i = 0; i < 700; i++)
+		assert_int_equal(p[i].closed, 1);
+}
+
 /* ---- bulk ---- */
 
 struct bulk {
@@ -1187,6 +1209,7 @@ int main(void)
 		cmocka_unit_test(watchers_hear_of_peers_and_their_changes),
 		cmocka_unit_test(both_may_dial_at_once),
 		cmocka_unit_test(many_may_call_one_at_once),
+		cmocka_unit_test(more_streams_than_may_be_unanswered_wait_their_turn),
 		cmocka_unit_test(a_lot_of_data_arrives_as_it_was_through_pauses),
 		cmocka_unit_test(a_peer_that_dies_in_the_middle_ends_the_stream),
 		cmocka_unit_test(a_stream_without_traffic_times_out),
