@@ -1,0 +1,43 @@
+/*
+ * What the tree readers share: a UnixFS node, fetched and checked.
+ */
+#ifndef STORE_DAG_INTERNAL_H
+#define STORE_DAG_INTERNAL_H
+
+#include "store/dag.h"
+#include "store/dagpb.h"
+#include "store/unixfs.h"
+
+/* A node; dag_node_release() lets go of its block, into which it points. */
+struct dag_node {
+	struct block *block;
+	bool raw;	      /* a block of file bytes: no pb, no u */
+	struct dagpb_node pb;
+	struct unixfs u; /* decoded, and unixfs_check() has passed */
+};
+
+/* Fetch a node of codec raw or dag-pb.  0, or an error as in dag.h. */
+int dag_node_get(struct block_source *s, const struct cid *cid, struct dag_node *out,
+		 struct misses *misses);
+void dag_node_release(struct dag_node *n);
+
+static inline bool dag_node_is_file(const struct dag_node *n)
+{
+	return n->raw || n->u.type == UNIXFS_FILE || n->u.type == UNIXFS_RAW;
+}
+
+static inline bool dag_node_is_dir(const struct dag_node *n)
+{
+	return !n->raw && (n->u.type == UNIXFS_DIRECTORY || n->u.type == UNIXFS_HAMT_SHARD);
+}
+
+/* Of a file: all its bytes. */
+static inline uint64_t dag_node_size(const struct dag_node *n)
+{
+	return n->raw ? n->block->size : n->u.filesize;
+}
+
+/* True if a file system can hold an entry of this name (hostile.md 76). */
+bool dag_name_ok(const char *name, size_t len);
+
+#endif
