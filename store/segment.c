@@ -172,9 +172,7 @@ int segment_create(struct segments *s, uint32_t number, struct segment **out)
 	segment_header_encode(header, number);
 	r = write_all(g->fd, &iov, 1, 0);
 	if (r < 0) {
-		char name[FILE_NAME_MAX];
-		snprintf(name, sizeof name, "%08u.seg", number);
-		unlinkat(s->dir, name, 0);
+		segment_remove(s, number);
 		segment_unref(g);
 		return r;
 	}
@@ -185,6 +183,14 @@ int segment_create(struct segments *s, uint32_t number, struct segment **out)
 int segment_open(struct segments *s, uint32_t number, struct segment **out)
 {
 	return open_file(s, number, O_RDWR, out);
+}
+
+int segment_remove(struct segments *s, uint32_t number)
+{
+	char name[FILE_NAME_MAX];
+
+	snprintf(name, sizeof name, "%08u.seg", number);
+	return unlinkat(s->dir, name, 0) < 0 ? -errno : 0;
 }
 
 int segment_write(struct segment *g, uint32_t offset, const struct record *rec,

@@ -48,6 +48,9 @@ int segment_create(struct segments *s, uint32_t number, struct segment **out);
 /* Open an existing file for writing: a reference the caller owns. */
 int segment_open(struct segments *s, uint32_t number, struct segment **out);
 
+/* Remove a file; who has it open may read on. */
+int segment_remove(struct segments *s, uint32_t number);
+
 /*
  * Write a record at `offset`, wholly: 0 or a negative errno.  What an error
  * left behind is cut off again if it can be; either way it is not a record.

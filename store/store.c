@@ -257,10 +257,11 @@ int store_find(struct store *s, const struct record_name *name, struct place *ou
 static void drop(struct store *s, const struct record_name *name, const struct place *at)
 {
 	struct pending_entry *e;
-	bool known;
+	bool known, failed;
 	int r;
 
 	pthread_mutex_lock(&s->lock);
+	failed = s->failed;
 	known = is_bad(s, name, at);
 	if (!known && s->bad.n < BAD_MAX)
 		/* Without memory for it, it is found and told again. */
@@ -276,7 +277,7 @@ static void drop(struct store *s, const struct record_name *name, const struct p
 	s->corrupt++;
 	log_line(LOG_ERROR, "store %s: segment %08u: the block at byte %u is damaged",
 		 s->path, at->segment, at->offset);
-	if (!s->writable)
+	if (!s->writable || failed)
 		return;
 	r = index_drop(s->index, name->bytes, name->size, at);
 	if (r < 0)

@@ -52,10 +52,19 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 	r = segment_open(&s->segments, number, &g);
 	if (r < 0)
 		return r;
+	if (fstat(g->fd, &st) < 0) {
+		r = -errno;
+		goto out;
+	}
+	if (st.st_size < SEGMENT_HEADER && from == SEGMENT_HEADER) {
+		/* Its maker came no further. */
+		r = segment_remove(&s->segments, number);
+		goto out;
+	}
 	header = read_header(g);
 	if (header == ERR_NEWER || (header < 0 && header != ERR_CORRUPT)) {
-		segment_unref(g);
-		return header;
+		r = header;
+		goto out;
 	}
 	pthread_mutex_lock(&s->lock);
 	if (s->active) {
@@ -69,8 +78,6 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 	r = segment_scan(g, from, note_found, s, &end, &damaged);
 	if (r < 0)
 		return r;
-	if (fstat(g->fd, &st) < 0)
-		return -errno;
 	if (st.st_size > end) {
 		log_line(LOG_WARN,
 			 "store %s: segment %08u: cut %lld bytes of unfinished records",
@@ -87,6 +94,9 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 	s->kicked = s->tail.offset;
 	pthread_mutex_unlock(&s->lock);
 	return 0;
+out:
+	segment_unref(g);
+	return r;
 }
 
 int store_recover(struct store *s)

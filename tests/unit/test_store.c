@@ -627,6 +627,24 @@ static void a_torn_end_is_cut_off_and_what_is_whole_is_indexed(void **state)
 	free(index);
 }
 
+static void a_segment_that_was_just_being_made_is_removed(void **state)
+{
+	uint8_t header[SEGMENT_HEADER];
+	size_t len = 0;
+
+	segment_header_encode(header, 2);
+	for (size_t size = 0; size < SEGMENT_HEADER; size++) {
+		make_store(0, 5);
+		scratch_write(dir, "segments/00000002.seg", header, size);
+		make_store(5, 7);
+		assert_null(scratch_read(dir, "segments/00000002.seg", &len));
+		struct store *s = open_store(0);
+		for (unsigned i = 0; i < 7; i++)
+			assert_int_equal(get(s, i), 0);
+		store_close(s);
+	}
+}
+
 static void a_segment_that_lost_its_end_is_not_appended_to(void **state)
 {
 	size_t len = 0;
@@ -940,6 +958,7 @@ int main(void)
 		TEST(a_reader_needs_no_right_to_write),
 		TEST(a_reader_works_on_a_read_only_file_system),
 		TEST(a_torn_end_is_cut_off_and_what_is_whole_is_indexed),
+		TEST(a_segment_that_was_just_being_made_is_removed),
 		TEST(a_segment_that_lost_its_end_is_not_appended_to),
 		TEST(a_failed_sync_is_final_and_reads_go_on),
 		TEST(a_put_without_space_leaves_nothing_and_a_later_one_succeeds),
