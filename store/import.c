@@ -134,12 +134,9 @@ static void counter_stop(struct counter *c)
 	pthread_join(c->thread, NULL);
 }
 
-/* Wait for the pipeline; `r` is how feeding it went. */
+/* The pipeline has ended with `r`. */
 static int conclude(struct pipeline *p, struct store *s, int r, struct import_result *out)
 {
-	if (r < 0)
-		pipeline_fail(p, NULL, 0, r);
-	r = pipeline_finish(p);
 	if (r == 0)
 		r = store_sync(s);
 	if (r == 0)
@@ -151,6 +148,11 @@ static int conclude(struct pipeline *p, struct store *s, int r, struct import_re
 	out->dirs = p->dirs;
 	out->symlinks = p->symlinks;
 	out->bytes = p->bytes;
+	if (p->options->progress) {
+		/* The counter may not have come to its end. */
+		atomic_store(&p->options->progress->files_total, p->files);
+		atomic_store(&p->options->progress->bytes_total, p->bytes);
+	}
 	return 0;
 }
 
@@ -172,9 +174,11 @@ int import_path(struct store *s, const char *path, const struct import_options *
 		return r;
 	counter_start(&counter);
 	r = walk(&feeder.base, path);
-	r = conclude(&p, s, r, out);
+	if (r < 0)
+		pipeline_fail(&p, NULL, 0, r);
+	r = pipeline_finish(&p);
 	counter_stop(&counter);
-	return r;
+	return conclude(&p, s, r, out);
 }
 
 int import_fd(struct store *s, int fd, const struct import_options *o,
@@ -199,5 +203,5 @@ int import_fd(struct store *s, int fd, const struct import_options *o,
 		pipeline_fail(&p, top, 0, r);
 		pipeline_drop(&p, top);
 	}
-	return conclude(&p, s, 0, out);
+	return conclude(&p, s, pipeline_finish(&p), out);
 }
