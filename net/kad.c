@@ -12,7 +12,6 @@
 
 #define REFRESH_MS	 (10 * 60 * 1000)
 #define REFRESH_BITS_MAX 14  /* deeper buckets are filled by the lookup of our own place */
-#define SMALL_TABLE	 KAD_K /* nodes that should all know each other */
 #define SETTLE_MS	 1000
 #define CHECK_SMALL_MS	 10000
 #define CHECK_MS	 60000
@@ -183,10 +182,8 @@ static void admit(struct kad *k, const struct peer_id *p)
 	}
 	r = kad_table_offer(k->table, p, packed.data, packed.len, group, kad_now(k));
 	if (r > 0) {
-		if (kad_table_count(k->table) <= SMALL_TABLE) {
+		if (kad_table_count(k->table) <= SMALL_TABLE)
 			k->unsettled = true;
-			swarm_protect(k->swarm, p, true);
-		}
 		k->env.peer_came(k->env.arg);
 		k->env.kick(k->env.arg);
 	}
@@ -194,10 +191,31 @@ out:
 	buf_release(&packed);
 }
 
-static void forget(struct kad *k, const struct peer_id *p)
+/* The peers of a small table stay connected: it is them that we ask all the
+ * time.  Each is protected once, so each has to be remembered. */
+static void guard(struct kad *k)
 {
-	kad_table_remove(k->table, p);
-	swarm_protect(k->swarm, p, false);
+	struct kad_contact near[SMALL_TABLE];
+	struct kad_id self = kad_id_of_peer(swarm_self(k->swarm));
+	int n = 0;
+
+	for (int i = k->n_guarded - 1; i >= 0; i--)
+		if (!kad_table_has(k->table, &k->guarded[i])) {
+			swarm_protect(k->swarm, &k->guarded[i], false);
+			k->guarded[i] = k->guarded[--k->n_guarded];
+		}
+	if (k->n_guarded < SMALL_TABLE)
+		n = kad_table_closest(k->table, &self, near, SMALL_TABLE);
+	for (int i = 0; i < n && k->n_guarded < SMALL_TABLE; i++) {
+		bool is = false;
+
+		for (int j = 0; j < k->n_guarded; j++)
+			is |= peer_equal(&k->guarded[j], &near[i].peer);
+		if (is)
+			continue;
+		swarm_protect(k->swarm, &near[i].peer, true);
+		k->guarded[k->n_guarded++] = near[i].peer;
+	}
 }
 
 void kad_identified(struct kad *k, const struct peer_id *p)
@@ -205,7 +223,7 @@ void kad_identified(struct kad *k, const struct peer_id *p)
 	if (swarm_peer_speaks(k->swarm, p, k->protocol))
 		admit(k, p);
 	else if (kad_table_has(k->table, p))
-		forget(k, p);
+		kad_table_remove(k->table, p);
 }
 
 void kad_answer_came(struct kad *k, const struct peer_id *p, uint64_t took_ms)
@@ -231,12 +249,10 @@ void kad_answer_failed(struct kad *k, const struct peer_id *p, int why)
 	if (why == -ECANCELED || !kad_table_has(k->table, p))
 		return;
 	/* One that refuses the protocol will not change its mind. */
-	if (why == -EPROTONOSUPPORT) {
-		forget(k, p);
-	} else if (kad_table_failed(k->table, p)) {
-		swarm_protect(k->swarm, p, false);
+	if (why == -EPROTONOSUPPORT)
+		kad_table_remove(k->table, p);
+	else if (kad_table_failed(k->table, p))
 		log_line(LOG_DEBUG, "dht: a peer does not answer (%s), dropped", err_text(why));
-	}
 }
 
 /* ---- keeping it fresh ---- */
@@ -329,6 +345,7 @@ void kad_tick(struct kad *k, uint64_t now)
 	uint32_t n = kad_table_count(k->table);
 
 	choose_mode(k);
+	guard(k);
 	kad_asks_pulse(k, now);
 	check_stale(k, now);
 	if (k->seeking || !n)

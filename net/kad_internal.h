@@ -20,6 +20,8 @@
 
 #include <sys/queue.h>
 
+#define SMALL_TABLE KAD_K /* nodes that should all know each other */
+
 /* Whose addresses belong into this DHT. */
 enum kad_scope { SCOPE_PUBLIC, SCOPE_LOCAL, SCOPE_ANY };
 
@@ -72,6 +74,8 @@ struct kad {
 	bool unsettled; /* a new peer is in a small table: look around again */
 	struct kad_op *seeking; /* the look-up of our own place, or a refresh */
 	int refresh_bits;	/* the bucket to be refreshed next; -1: none */
+	struct peer_id guarded[SMALL_TABLE]; /* protected from being trimmed */
+	int n_guarded;
 };
 
 /* ---- kad.c ---- */
