@@ -308,6 +308,12 @@ static void a_late_comer_has_the_records_too(void **state)
 	end_world(w);
 }
 
+static void on_connected(void *arg, int result)
+{
+	assert_int_equal(result, 0);
+	test_set_flag(arg);
+}
+
 static void a_peer_is_found_through_others(void **state)
 {
 	struct world *w = new_world(4);
@@ -317,9 +323,13 @@ static void a_peer_is_found_through_others(void **state)
 	struct public_key public;
 	struct peer_id nobody;
 
-	/* A client is in no table, but its address is known where it is connected. */
-	add_node(w, PREFIX, DHT_CLIENT);
-	assert_int_equal(find(w, 4, "anything", 0).result, 0);
+	/* It is in no table, but its address is known where it is connected. */
+	assert_int_equal(test_node_listen(&w->loop, &w->nodes[4], "/ip4/127.0.0.1/tcp/0"), 0);
+	w->n++;
+	bool connected = false;
+	swarm_connect(w->nodes[4].swarm, &w->nodes[0].id, &w->nodes[0].addr, 1, on_connected,
+		      &connected);
+	assert_true(test_loop_until(&w->loop, test_flag, &connected, PATIENCE));
 	assert_int_equal(swarm_lookup(w->nodes[3].swarm, &w->nodes[4].id, &known, 1), 0);
 	routing_find_peer(w->nodes[3].routing, &w->nodes[4].id, on_done, &o);
 	wait_for(w, &o);
@@ -460,9 +470,10 @@ static void ten_thousand_queries_wait_their_turn(void **state)
 	assert_int_equal(last.result, 0);
 	assert_in_range(others.times, 1984, 2016);
 	/* The rest ends with the routing. */
-	end_world(w);
+	test_node_end(&w->loop, &w->nodes[--w->n]);
 	assert_int_equal(others.times, 9999);
 	assert_int_equal(others.result, -ECANCELED);
+	end_world(w);
 }
 
 /* ---- speaking to a server by hand ---- */
@@ -697,12 +708,6 @@ static void on_mute_stream(void *arg, struct stream *st)
 	static const struct stream_events events = { 0 };
 
 	stream_on(st, &events, NULL);
-}
-
-static void on_connected(void *arg, int result)
-{
-	assert_int_equal(result, 0);
-	test_set_flag(arg);
 }
 
 static void b60_a_silent_peer_does_not_stop_a_query(void **state)
