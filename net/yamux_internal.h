@@ -1,4 +1,5 @@
-/* Inside of yamux.c (sessions, what comes in) and yamux_send.c (what goes out). */
+/* Inside of yamux.c (sessions and streams), yamux_recv.c (what comes in) and
+ * yamux_send.c (what goes out). */
 #ifndef NET_YAMUX_INTERNAL_H
 #define NET_YAMUX_INTERNAL_H
 
@@ -83,6 +84,12 @@ struct yamux {
 	size_t queued;
 };
 
+struct yamux_stream *stream_find(struct yamux *y, uint32_t id);
+struct yamux_stream *stream_new(struct yamux *y, uint32_t id, bool inbound);
+void stream_over(struct yamux_stream *st, int reason);
+/* A RST for a stream that is not there.  False if so many wait that the peer
+ * cannot be reading. */
+bool session_reset(struct yamux *y, uint32_t id);
 /* Put the stream on the list of those with a control frame to send. */
 void stream_control(struct yamux_stream *st, uint16_t flags);
 /* Put it on the list of those with data to send, if it has and may. */
