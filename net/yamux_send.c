@@ -174,7 +174,6 @@ static uint8_t *put_data(struct yamux_stream *st, uint8_t *out, size_t room)
 {
 	size_t len = room - YAMUX_HEADER;
 	uint8_t *to = out + YAMUX_HEADER;
-	uint16_t flags = 0;
 
 	if (len > YAMUX_FRAME_MAX)
 		len = YAMUX_FRAME_MAX;
@@ -185,9 +184,7 @@ static uint8_t *put_data(struct yamux_stream *st, uint8_t *out, size_t room)
 	st->send_window -= len;
 	st->queued -= len;
 	st->y->queued -= len;
-	if (st->closing && !st->queued)
-		flags = FLAG_FIN;
-	put_header(out, TYPE_DATA, flags, st->id, len);
+	put_header(out, TYPE_DATA, 0, st->id, len);
 	while (len) {
 		struct piece *p = TAILQ_FIRST(&st->queue);
 		size_t n = p->len < len ? p->len : len;
@@ -203,13 +200,14 @@ static uint8_t *put_data(struct yamux_stream *st, uint8_t *out, size_t room)
 
 	TAILQ_REMOVE(&st->y->ready, st, ready);
 	st->in_ready = false;
-	if (flags & FLAG_FIN) {
-		st->fin_sent = true;
-		stream_maybe_over(st);
-		return to;
-	}
 	stream_ready(st); /* behind the others */
-	if (st->full && st->queued < YAMUX_QUEUE_LOW) {
+	/*
+	 * The FIN has a frame of its own: go-yamux looks at the flags of a frame
+	 * before its data, and a reader may find the end in between.
+	 */
+	if (st->closing && !st->queued)
+		stream_control(st, FLAG_FIN);
+	if (st->full && !st->closing && st->queued < YAMUX_QUEUE_LOW) {
 		st->full = false;
 		st->y->events->on_drain(st->user);
 	}
@@ -223,10 +221,17 @@ size_t yamux_send(struct yamux *y, uint8_t *out, size_t room)
 
 	if (y->go_away_sent)
 		return 0;
-	while (end - p >= YAMUX_HEADER && (next = put_control(y, p)))
-		p = next;
-	while ((st = TAILQ_FIRST(&y->ready)) && !y->ended) {
+	while (end - p >= YAMUX_HEADER) {
 		size_t left = end - p;
+
+		next = put_control(y, p);
+		if (next) {
+			p = next;
+			continue;
+		}
+		st = TAILQ_FIRST(&y->ready);
+		if (!st || left == YAMUX_HEADER)
+			break;
 		/* A sliver of more is not worth its header. */
 		if (left < 1024 && p > out && left < YAMUX_HEADER + st->queued)
 			break;

@@ -245,7 +245,8 @@ static void frames_are_those_of_the_specification(void **state)
 
 	assert_int_equal(yamux_write(u->st, "hi", 2), 0);
 	yamux_close(u->st);
-	expect(c, "\0\1\0\1\0\0\0\1\0\0\0\0" "\0\0\0\4\0\0\0\1\0\0\0\2hi", 26);
+	expect(c, "\0\1\0\1\0\0\0\1\0\0\0\0" "\0\0\0\0\0\0\0\1\0\0\0\2hi"
+		  "\0\1\0\4\0\0\0\1\0\0\0\0", 38);
 	assert_int_equal(feed(s, (struct head){ 0, WINDOW, SYN, 1, 0 }), 0);
 	expect(s, "\0\1\0\2\0\0\0\1\0\0\0\0", 12);
 	yamux_reset(s->users[0].st);
