@@ -96,6 +96,7 @@ void mount_start(struct node *n, const struct mount_options *o,
 		 void (*done)(void *arg, int result, struct mount *m), void *arg)
 {
 	struct mount *m = calloc(1, sizeof *m);
+	int r;
 
 	if (!m) {
 		done(arg, -ENOMEM, NULL); /* from inside: there is no memory for later */
@@ -109,14 +110,15 @@ void mount_start(struct node *n, const struct mount_options *o,
 	m->started_arg = arg;
 	m->dir = strdup(o->dir);
 	m->source = o->source ? strdup(o->source) : NULL;
-	m->result = view_check(o->source);
-	if (m->result == 0 && (!m->dir || (o->source && !m->source)))
-		m->result = -ENOMEM;
-	if (m->result == 0)
-		m->result = make_parts(m, o->timeout_ms ? o->timeout_ms : TIMEOUT_MS);
-	if (m->result == 0)
-		m->result = m->blocks->work(m->blocks, check, on_checked, m);
-	if (m->result < 0) {
+	r = view_check(o->source);
+	if (r == 0 && (!m->dir || (o->source && !m->source)))
+		r = -ENOMEM;
+	if (r == 0)
+		r = make_parts(m, o->timeout_ms ? o->timeout_ms : TIMEOUT_MS);
+	if (r == 0)
+		r = m->blocks->work(m->blocks, check, on_checked, m);
+	if (r < 0) { /* else m->result is the pool's */
+		m->result = r;
 		if (m->blocks)
 			free_parts(m);
 		node_post(n, report_start, m);
@@ -263,11 +265,12 @@ static void on_opened(void *arg, int result)
 {
 	struct mount *m = arg;
 
-	m->result = result;
 	if (result == 0)
-		m->result = m->blocks->work(m->blocks, mount_now, on_mounted, m);
-	if (m->result < 0)
+		result = m->blocks->work(m->blocks, mount_now, on_mounted, m);
+	if (result < 0) { /* else m->result is the pool's */
+		m->result = result;
 		close_all(m);
+	}
 }
 
 /* ---- the end ---- */
