@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -115,11 +116,13 @@ int mountpoint_check(const char *dir, char real[PATH_MAX])
 {
 	char type[64] = "";
 	struct dirent *e;
+	struct statvfs fs;
 	struct stat st;
 	DIR *d;
 	int r = 0;
 
-	if (stat(dir, &st) < 0 && errno == ENOTCONN) {
+	/* What stat() asks of a dead mount may be answered by the kernel's cache. */
+	if (statvfs(dir, &fs) < 0 && errno == ENOTCONN) {
 		r = real_of_dead(dir, real);
 		if (r < 0)
 			return r;
