@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A second connection to a peer that nobody uses is closed after this. */
-#define EXTRA_IDLE 10000
-
 static const char noise_protocol[] = "/noise";
 static const char yamux_protocol[] = "/yamux/1.0.0";
 static const char *const security_offers[] = { noise_protocol, NULL };
@@ -314,7 +311,7 @@ void conn_tick(struct conn *c, uint64_t now)
 	} else if (remote_conn(c->remote) != c) {
 		if (!c->extra_since)
 			c->extra_since = now;
-		if (now - c->extra_since >= EXTRA_IDLE)
+		if (now - c->extra_since >= c->s->limits.extra_idle)
 			conn_doom(c, -ECANCELED);
 	} else {
 		c->extra_since = 0;

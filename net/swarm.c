@@ -3,6 +3,7 @@
 #include "store/error.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ const struct swarm_limits swarm_limits_default = {
 	.keepalive = 30000,
 	.keepalive_answer = 10000,
 	.push_gather = 1000,
+	.extra_idle = 10000,
 	.grace = 20000,
 	.conns_high = 256,
 	.conns_low = 192,
@@ -124,6 +126,9 @@ int swarm_new_limited(struct swarm **out, const struct swarm_config *cfg,
 
 	if (!s)
 		return -ENOMEM;
+	/* A peer that hangs up is an error to handle, not a signal; libuv cannot
+	 * ask for that write by write. */
+	signal(SIGPIPE, SIG_IGN);
 	s->loop = cfg->loop;
 	s->key = *cfg->key;
 	key_public(cfg->key, &public);

@@ -27,6 +27,7 @@ struct swarm_config {
 	uint32_t max_conns;		/* 0: a sensible default */
 };
 
+/* The process ignores SIGPIPE from here on. */
 int swarm_new(struct swarm **out, const struct swarm_config *cfg);
 /* Close everything; `done` comes when the last handle is closed and the swarm freed. */
 void swarm_free(struct swarm *s, void (*done)(void *arg), void *arg);

@@ -39,6 +39,7 @@ struct swarm_limits {
 	uint64_t keepalive;	    /* silence after which we ask for a sign of life ... */
 	uint64_t keepalive_answer;  /* ... and how long we wait for it */
 	uint64_t push_gather;	    /* changes are told together */
+	uint64_t extra_idle;	    /* a second connection to a peer, unused */
 	uint64_t grace;		    /* a connection younger than this is not trimmed */
 	uint32_t conns_high, conns_low; /* over high, idle ones are trimmed to low */
 	uint32_t conns_max;	    /* open; more only for protected peers */

@@ -560,6 +560,41 @@ static void both_may_dial_at_once(void **state)
 	}
 }
 
+static void of_two_connections_the_unused_one_goes(void **state)
+{
+	struct world *w = world_new();
+	struct swarm *a, *b;
+	struct pipe p = { 0 }, served = { .echoes = true };
+	struct conn_info info[8];
+
+	w->limits.extra_idle = 30;
+	a = swarm_add(w);
+	b = swarm_add(w);
+	swarm_serve(b, echo, on_serve, &served);
+	/* Dial by address alone: nobody knows yet that it is the same peer. */
+	struct addr at = addr_of(b);
+	struct answer x = { 0 }, y = { 0 };
+	swarm_connect_addr(a, &at, on_connect_addr, &x);
+	swarm_connect_addr(a, &at, on_connect_addr, &y);
+	wait_for(w, &x.come);
+	wait_for(w, &y.come);
+	assert_int_equal(x.result, 0);
+	assert_int_equal(y.result, 0);
+	assert_int_equal(swarm_conns(a, info, 8), 2);
+	open_pipe(w, &p, a, b, echo);
+	assert_int_equal(p.result, 0);
+	while (swarm_conns(a, info, 8) > 1 && !w->hung)
+		uv_run(&w->loop, UV_RUN_ONCE);
+	/* The stream lives on, on the other one. */
+	stream_write(p.st, "still here", 10);
+	stream_close(p.st);
+	wait_for(w, &p.closed);
+	assert_int_equal(p.reason, 0);
+	assert_int_equal(p.got.len, 10);
+	pipe_release(&p);
+	world_free(w);
+}
+
 static void many_may_call_one_at_once(void **state)
 {
 	struct world *w = world_new();
@@ -1208,6 +1243,7 @@ int main(void)
 		cmocka_unit_test(a_ping_is_timed),
 		cmocka_unit_test(watchers_hear_of_peers_and_their_changes),
 		cmocka_unit_test(both_may_dial_at_once),
+		cmocka_unit_test(of_two_connections_the_unused_one_goes),
 		cmocka_unit_test(many_may_call_one_at_once),
 		cmocka_unit_test(more_streams_than_may_be_unanswered_wait_their_turn),
 		cmocka_unit_test(a_lot_of_data_arrives_as_it_was_through_pauses),
