@@ -1204,6 +1204,109 @@ static void b7_a_negotiation_that_does_not_end_is_cut_off(void **state)
 	world_free(w);
 }
 
+/* ---- hostile.md B-II, from a peer that has shaken hands ---- */
+
+/* Frames that no session of ours would send, from `from` to `to`. */
+static void send_frames(struct swarm *from, struct swarm *to, const struct buf *frames)
+{
+	struct conn *c = remote_conn(remote_find(from, swarm_self(to)));
+
+	for (size_t at = 0; at < frames->len; at += 12000) {
+		size_t n = frames->len - at < 12000 ? frames->len - at : 12000;
+		assert_int_equal(conn_write_sealed(c, frames->data + at, n), 0);
+	}
+}
+
+static void put_frame(struct buf *out, uint8_t type, uint16_t flags, uint32_t id,
+		      uint32_t length)
+{
+	buf_u8(out, 0);
+	buf_u8(out, type);
+	buf_u16be(out, flags);
+	buf_u32be(out, id);
+	buf_u32be(out, length);
+}
+
+static void a_peer_that_breaks_the_protocol_costs_itself_alone(void **state)
+{
+	static const struct {
+		uint8_t type;
+		uint16_t flags;
+		uint32_t id, length, times;
+	} bad[] = {
+		{ 0, 1, 9, 0xffffffff, 1 }, /* B18, B19: far more than the window */
+		{ 1, 1, 9, 0, 2 },	    /* B26: opened twice */
+		{ 0, 0, 0, 1, 1 },	    /* B26: data on stream 0 */
+		{ 9, 0, 9, 0, 1 },	    /* B26: no such type */
+		{ 2, 1, 0, 7, 5000 },	    /* B22: more pings than answers may wait */
+	};
+	struct world *w = world_new();
+	struct swarm *hub = swarm_add(w), *good = swarm_add(w);
+	struct pipe p = { 0 }, served = { .echoes = true };
+
+	swarm_serve(hub, echo, on_serve, &served);
+	assert_int_equal(connect_to(w, good, hub), 0);
+	open_pipe(w, &p, good, hub, echo);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct swarm *evil = swarm_add(w);
+		struct buf frames = { 0 };
+
+		assert_int_equal(connect_to(w, evil, hub), 0);
+		for (uint32_t k = 0; k < bad[i].times; k++)
+			put_frame(&frames, bad[i].type, bad[i].flags, bad[i].id, bad[i].length);
+		send_frames(evil, hub, &frames);
+		buf_release(&frames);
+		while (swarm_connected(hub, swarm_self(evil)) && !w->hung)
+			uv_run(&w->loop, UV_RUN_ONCE);
+		assert_false(w->hung);
+	}
+	stream_write(p.st, "unharmed", 8);
+	stream_close(p.st);
+	wait_for(w, &p.closed);
+	assert_int_equal(p.reason, 0);
+	assert_int_equal(p.got.len, 8);
+	pipe_release(&p);
+	world_free(w);
+}
+
+static void b14_a_frame_that_was_tampered_with_ends_the_connection(void **state)
+{
+	struct world *w = world_new();
+	struct swarm *hub = swarm_add(w), *evil = swarm_add(w);
+	static const uint8_t forged[2 + 40] = { 0, 40, 1, 2, 3 };
+
+	assert_int_equal(connect_to(w, evil, hub), 0);
+	struct conn *c = remote_conn(remote_find(evil, swarm_self(hub)));
+	assert_int_equal(conn_write_plain(c, forged, sizeof forged), 0);
+	while (swarm_connected(hub, swarm_self(evil)) && !w->hung)
+		uv_run(&w->loop, UV_RUN_ONCE);
+	assert_false(w->hung);
+	world_free(w);
+}
+
+static void b24_streams_without_end_are_refused(void **state)
+{
+	struct world *w = world_new();
+	struct swarm *hub = swarm_add(w), *evil = swarm_add(w);
+	struct buf frames = { 0 };
+	struct swarm_stat stat;
+
+	assert_int_equal(connect_to(w, evil, hub), 0);
+	for (uint32_t i = 0; i < 20000; i++)
+		put_frame(&frames, 1, 1, 1001 + 2 * i, 0);
+	struct conn *far = remote_conn(remote_find(hub, swarm_self(evil)));
+	uint64_t before = far->bytes_in;
+	send_frames(evil, hub, &frames);
+	while (far->bytes_in - before < frames.len && !w->hung)
+		uv_run(&w->loop, UV_RUN_ONCE);
+	assert_false(w->hung);
+	swarm_stat(hub, &stat);
+	assert_in_range(stat.streams, 250, 256);
+	assert_true(swarm_connected(hub, swarm_self(evil)));
+	buf_release(&frames);
+	world_free(w);
+}
+
 static void b46_pushes_are_counted(void **state)
 {
 	struct world *w = world_new();
@@ -1263,6 +1366,9 @@ int main(void)
 		cmocka_unit_test(b6_endless_proposals_are_cut_off),
 		cmocka_unit_test(b7_a_negotiation_that_does_not_end_is_cut_off),
 		cmocka_unit_test(b8_noise_that_is_none_is_hung_up_on),
+		cmocka_unit_test(a_peer_that_breaks_the_protocol_costs_itself_alone),
+		cmocka_unit_test(b14_a_frame_that_was_tampered_with_ends_the_connection),
+		cmocka_unit_test(b24_streams_without_end_are_refused),
 		cmocka_unit_test(b46_pushes_are_counted),
 	};
 	return cmocka_run_group_tests_name("swarm", tests, NULL, NULL);
