@@ -11,7 +11,7 @@
 /* A node; dag_node_release() lets go of its block, into which it points. */
 struct dag_node {
 	struct block *block;
-	bool raw;	      /* a block of file bytes: no pb, no u */
+	bool raw; /* a block of file bytes: no pb, no u */
 	struct dagpb_node pb;
 	struct unixfs u; /* decoded, and unixfs_check() has passed */
 };
@@ -28,7 +28,8 @@ static inline bool dag_node_is_file(const struct dag_node *n)
 
 static inline bool dag_node_is_dir(const struct dag_node *n)
 {
-	return !n->raw && (n->u.type == UNIXFS_DIRECTORY || n->u.type == UNIXFS_HAMT_SHARD);
+	return !n->raw &&
+	       (n->u.type == UNIXFS_DIRECTORY || n->u.type == UNIXFS_HAMT_SHARD);
 }
 
 /* Of a file: all its bytes. */
@@ -36,6 +37,25 @@ static inline uint64_t dag_node_size(const struct dag_node *n)
 {
 	return n->raw ? n->block->size : n->u.filesize;
 }
+
+/* Who is listing. */
+struct dag_receiver {
+	dag_each_fn each;
+	void *arg;
+};
+
+/* What a link says, but for its name.  0 or ERR_MALFORMED. */
+int dag_entry_fill(struct dag_entry *e, const struct dagpb_link *l);
+/* Give it under a name that dag_name_ok(); ERR_MALFORMED, or what each() returns. */
+int dag_entry_give(const struct dag_receiver *to, const struct dagpb_link *l,
+		   const char *name, size_t name_len, uint64_t pos_behind);
+
+/* dag_list() and dag_lookup() in a directory that is a HAMT shard.  They may
+ * let go of dir's block; its owner releases it all the same. */
+int dag_hamt_list(struct block_source *s, struct dag_node *dir, uint64_t pos,
+		  const struct dag_receiver *to, struct misses *misses);
+int dag_hamt_lookup(struct block_source *s, struct dag_node *dir, const char *name,
+		    size_t name_len, struct dag_entry *out, struct misses *misses);
 
 /* True if a file system can hold an entry of this name (hostile.md 76). */
 bool dag_name_ok(const char *name, size_t len);

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* Leaves a walk looks for without reading them: 8 GiB of honest ones. */
+/* Nodes a walk goes through when it only notes: leaves of 8 GiB, in honest trees. */
 #define LOOKS_MAX 8192
 /* A dag-pb leaf is its bytes and a little more, an inner node at least one link. */
 #define LEAF_OVERHEAD_MAX 40
@@ -63,7 +63,6 @@ static void look(struct walk *w, const struct cid *cid, uint64_t behind)
 {
 	if (!source_has(w->s, cid))
 		misses_add(w->misses, cid);
-	w->looks++;
 	w->pos = behind;
 }
 
@@ -179,6 +178,7 @@ static int step(struct walk *w, struct dag_extent *out)
 	l->at += size;
 	l->same--;
 	if (w->noting) {
+		w->looks++;
 		bool leaf =
 		    cid.codec == CODEC_RAW || (size <= BLOCK_MAX && link.tsize >= size &&
 					       link.tsize - size < LEAF_OVERHEAD_MAX);

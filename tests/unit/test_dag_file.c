@@ -515,6 +515,31 @@ static void b80_a_bomb_costs_what_is_read_of_it(void **state)
 	memory_release(&m);
 }
 
+static void b80_looking_ahead_in_a_bomb_of_nodes_ends(void **state)
+{
+	struct cid room[16];
+	struct misses misses = noting(room, 16);
+	struct unixfs u = { .type = UNIXFS_FILE };
+	struct memory m;
+	uint64_t size = 4;
+
+	/* Sizes in the links say nothing, so each node must be looked into. */
+	memory_init(&m);
+	struct cid node = file_node(&m, "bomb", NULL, NULL, 0);
+	for (int i = 0; i < 19; i++, size *= 8) {
+		struct buf links = { 0 };
+		uint64_t sizes[8];
+		for (int j = 0; j < 8; j++) {
+			put_link(&links, &node, "", 0);
+			sizes[j] = size;
+		}
+		node = memory_node(&m, &links, &u, sizes, 8);
+	}
+	assert_int_equal(dag_leaves(&m.source, &node, 0, UINT64_MAX, &misses), 0);
+	assert_true(m.gets < 10000);
+	memory_release(&m);
+}
+
 static void b81_sizes_at_the_ends(void **state)
 {
 	struct dag_attr attr;
@@ -618,6 +643,7 @@ int main(void)
 		cmocka_unit_test(b75_a_file_that_contradicts_itself_is_no_short_file),
 		cmocka_unit_test(b79_a_tree_too_deep_is_refused),
 		cmocka_unit_test(b80_a_bomb_costs_what_is_read_of_it),
+		cmocka_unit_test(b80_looking_ahead_in_a_bomb_of_nodes_ends),
 		cmocka_unit_test(b81_sizes_at_the_ends),
 		cmocka_unit_test(the_links_of_a_block_are_named),
 	};
