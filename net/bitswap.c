@@ -27,11 +27,14 @@ void bitswap_kick(struct bitswap *b)
 
 /* ---- what the client asks for ---- */
 
-/* A swarm_connect() under way; outlives the service if that goes first. */
+/* A connection under way, perhaps by way of a search for the peer's addresses;
+ * outlives the service if that goes first. */
 struct dial {
 	struct bitswap *b; /* NULL: nobody waits any more */
 	TAILQ_ENTRY(dial) all;
 	struct peer_id peer;
+	bool searched;
+	struct query *query;
 };
 
 /* A query for providers; the same. */
@@ -56,11 +59,31 @@ static bool speaks(struct bitswap *b, const struct peer_id *p)
 	return false;
 }
 
+static void on_connected(void *arg, int result);
+
+static void on_peer_found(void *arg, int result)
+{
+	struct dial *d = arg;
+
+	d->query = NULL;
+	if (d->b && result == 0)
+		swarm_connect(d->b->swarm, &d->peer, NULL, 0, on_connected, d);
+	else
+		on_connected(d, -EHOSTUNREACH);
+}
+
 static void on_connected(void *arg, int result)
 {
 	struct dial *d = arg;
 	struct bitswap *b = d->b;
 
+	/* Provider records often come without addresses. */
+	if (b && result == -EHOSTUNREACH && !d->searched) {
+		d->searched = true;
+		d->query = routing_find_peer(b->routing, &d->peer, on_peer_found, d);
+		if (d->query)
+			return;
+	}
 	if (b) {
 		TAILQ_REMOVE(&b->dials, d, all);
 		/* If it speaks Bitswap it has been introduced by now. */
@@ -247,7 +270,7 @@ static void on_tidy(uv_timer_t *timer)
 void bitswap_have(struct bitswap *b, const struct multihash *name)
 {
 	/* Whoever begins to stand for it after this looks into the store again. */
-	if (!atomic_load(&b->ledgers.n_standing))
+	if (!atomic_load(&b->ledgers.n_standing) && !client_wants(&b->client, name))
 		return;
 	uv_mutex_lock(&b->have_lock);
 	if (b->n_had == b->cap_had) {
@@ -275,8 +298,11 @@ static void on_have(uv_async_t *async)
 	b->had = NULL;
 	b->n_had = b->cap_had = 0;
 	uv_mutex_unlock(&b->have_lock);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		server_have(b, &had[i]);
+		if (client_wants(&b->client, &had[i]))
+			receive_own(b, &had[i]);
+	}
 	free(had);
 	bitswap_kick(b);
 }
@@ -456,6 +482,8 @@ void bitswap_free(struct bitswap *b, void (*done)(void *arg), void *arg)
 	while ((d = TAILQ_FIRST(&b->dials))) {
 		TAILQ_REMOVE(&b->dials, d, all);
 		d->b = NULL;
+		if (d->query)
+			query_cancel(d->query);
 	}
 	uv_close((uv_handle_t *)&b->soon, on_handle_closed);
 	uv_close((uv_handle_t *)&b->wake, on_handle_closed);

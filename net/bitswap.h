@@ -34,7 +34,8 @@ struct want_request {
  * Want a block that the store lacks.  `done` is called exactly once, not from inside
  * this call: 0 and the block (borrowed; it is in the store too), -EIO (nobody
  * has it), -ETIMEDOUT (a peer said HAVE but did not deliver), -ENETUNREACH
- * (offline), -ECANCELED.  Wants for one block share one request.
+ * (offline), -ECANCELED, -ENOTSUP (a hash we cannot verify), or the error of
+ * store_put().  Wants for one block share one request.
  * NULL if out of memory (then done is not called).
  */
 typedef void (*want_fn)(void *arg, int result, struct block *block);
@@ -45,7 +46,8 @@ void want_cancel(struct want *w);
 /* Raise its priority. */
 void want_raise(struct want *w, enum want_priority p);
 
-/* A block was added here: serve peers that stand waiting for it.  Any thread. */
+/* A block was added here: serve peers that stand waiting for it, and our own
+ * wants.  Any thread. */
 void bitswap_have(struct bitswap *b, const struct multihash *name);
 
 struct bitswap_stat {

@@ -129,6 +129,9 @@ static uint64_t quiet(const struct partner *p)
 static uint64_t stall_due(const struct ask *a)
 {
 	uint64_t alive = a->partner->last_progress;
+
+	if (a->partner->busy)
+		return UINT64_MAX;
 	return (alive > a->since ? alive : a->since) + quiet(a->partner);
 }
 

@@ -55,6 +55,15 @@ bool client_wants(struct client *c, const struct multihash *name)
 
 /* ---- wants ---- */
 
+/* Whether we could tell that a block is the one of that name. */
+static int recognizable(const struct multihash *name)
+{
+	struct multihash any;
+	int r = multihash_allowed(name);
+
+	return r < 0 ? r : multihash_of(&any, name->code, name->size, "", 0);
+}
+
 static struct wanted *wanted_new(struct client *c, const struct want_request *rq)
 {
 	struct wanted *w = calloc(1, sizeof *w);
@@ -80,7 +89,9 @@ static struct wanted *wanted_new(struct client *c, const struct want_request *rq
 		goto out;
 	}
 	w->state = WANTED_ASKING; /* of nobody yet */
-	wanted_ready(c, w);
+	w->doomed = c->offline ? -ENETUNREACH : recognizable(&rq->cid.hash);
+	if (!w->doomed)
+		wanted_ready(c, w);
 	return w;
 out:
 	free(w);
@@ -111,7 +122,7 @@ struct want *client_want(struct client *c, const struct want_request *rq, want_f
 	};
 	TAILQ_INSERT_TAIL(&w->wants, q, of_wanted);
 	c->n_wants++;
-	if (c->offline)
+	if (w->doomed)
 		w->deadline = now;
 	else if (q->deadline < w->deadline)
 		w->deadline = q->deadline;
@@ -294,8 +305,8 @@ static void expire(struct client *c, struct wanted *w)
 	struct multihash name = w->cid.hash;
 	struct want *q;
 
-	if (c->offline) {
-		wanted_finish(c, w, -ENETUNREACH, NULL, NULL);
+	if (w->doomed) {
+		wanted_finish(c, w, w->doomed, NULL, NULL);
 		return;
 	}
 	while ((q = first_expired(c, w))) {
@@ -366,7 +377,7 @@ uint64_t client_run(struct client *c, uint64_t now)
 	while ((i = heap_min(&c->wakes)) && i->key <= now)
 		look_at(c, container_of(i, struct wanted, wake));
 
-	for (int priority = WANT_READER; priority >= 0 && !c->offline; priority--) {
+	for (int priority = WANT_READER; priority >= 0; priority--) {
 		struct session *s = TAILQ_FIRST(&c->busy);
 
 		while (s) {

@@ -97,6 +97,7 @@ struct wanted {
 	bool said_have; /* somebody said so, sometime */
 	bool probing;	/* counted in the session */
 	bool finished;
+	int doomed; /* the error, if no block can ever be told to be this one */
 	uint8_t n_asks, rounds;
 	uint32_t asked;	   /* peers, ever */
 	uint64_t deadline; /* of the first want */
@@ -129,6 +130,7 @@ struct partner {
 	uint32_t delivered;
 	uint64_t last_progress, last_block;
 	uint32_t trickle; /* bytes since last_progress */
+	bool busy;	  /* what it sent is being verified: it does not stall */
 	double latency;	  /* ms; 0: not known */
 	double pace;	  /* ms a block takes when many are asked for */
 	double size;	  /* bytes of a block */
@@ -214,6 +216,8 @@ void client_repeat(struct client *c, struct partner *p);
 
 /* Bytes came from it: it is alive, if they are enough. */
 void client_progress(struct client *c, struct partner *p, size_t bytes, uint64_t now);
+/* Blocks of it are being verified, or all have been. */
+void client_verifying(struct client *c, struct partner *p, bool on, uint64_t now);
 /* HAVE or DONT_HAVE. */
 void client_said(struct client *c, struct partner *p, const struct multihash *name,
 		 bool have, uint64_t now);

@@ -142,6 +142,8 @@ bool links_tidy(struct bitswap *b);
 /* bitswap_receive.c */
 void receive_stream(struct link *l, struct stream *st);
 void receive_end(struct link *l); /* reset its streams */
+/* A block that is wanted came into the store from elsewhere. */
+void receive_own(struct bitswap *b, const struct multihash *name);
 
 /* bitswap_server.c */
 void server_message(struct link *l, struct bitswap_reader *r);

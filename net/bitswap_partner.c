@@ -189,6 +189,12 @@ void client_progress(struct client *c, struct partner *p, size_t bytes, uint64_t
 	p->last_progress = now;
 }
 
+void client_verifying(struct client *c, struct partner *p, bool on, uint64_t now)
+{
+	p->busy = on;
+	p->last_progress = now;
+}
+
 static void average(double *mean, double sample)
 {
 	*mean = *mean ? *mean + (sample - *mean) / 8 : sample;

@@ -120,6 +120,8 @@ static void arrived(struct bitswap *b, struct link *l, struct arrival *a)
 		b->stat.duplicates_in++;
 		return;
 	}
+	if (a->result == -ENOMEM)
+		return;
 	b->stat.unwanted_in++;
 	/* The partner's callbacks may have dropped the link meanwhile. */
 	if (l->partner)
@@ -134,6 +136,8 @@ static void after_work(uv_work_t *work, int status)
 
 	b->verifying -= p->len;
 	l->verifying -= p->len;
+	if (l->partner)
+		client_verifying(&b->client, l->partner, l->verifying, bitswap_now(b));
 	for (uint32_t i = 0; i < p->n; i++) {
 		if (!b->closing && status == 0)
 			arrived(b, l, &p->arrivals[i]);
@@ -173,6 +177,8 @@ static int take_blocks(struct link *l, struct bitswap_reader r, uint8_t *bytes, 
 	l->refs++;
 	l->verifying += len;
 	b->verifying += len;
+	if (l->partner)
+		client_verifying(&b->client, l->partner, true, bitswap_now(b));
 	if (l->verifying > VERIFY_LINK_MAX || b->verifying > VERIFY_MAX)
 		pause_all(l, true);
 	uv_queue_work(b->loop, &p->work, on_work, after_work);
@@ -223,6 +229,8 @@ static int on_message(void *arg, const uint8_t *msg, size_t len)
 	bitswap_kick(l->b);
 	return n;
 }
+
+/* ---- streams ---- */
 
 static void inlet_free(struct inlet *in)
 {
@@ -311,4 +319,47 @@ void receive_end(struct link *l)
 		stream_reset(in->st);
 		inlet_free(in);
 	}
+}
+
+/* ---- blocks that were added here ---- */
+
+struct own {
+	uv_work_t work;
+	struct bitswap *b;
+	struct multihash name;
+	struct block *block;
+};
+
+static void on_own_work(uv_work_t *work)
+{
+	struct own *o = container_of(work, struct own, work);
+
+	if (store_get(o->b->store, &o->name, &o->block) < 0)
+		o->block = NULL;
+}
+
+static void after_own_work(uv_work_t *work, int status)
+{
+	struct own *o = container_of(work, struct own, work);
+	struct bitswap *b = o->b;
+
+	if (o->block && !b->closing)
+		client_block(&b->client, NULL, &o->name, o->block, 0, bitswap_now(b));
+	block_unref(o->block);
+	free(o);
+	bitswap_kick(b);
+	bitswap_unhold(b);
+}
+
+void receive_own(struct bitswap *b, const struct multihash *name)
+{
+	struct own *o = calloc(1, sizeof *o);
+
+	/* Without memory a peer may still bring it. */
+	if (!o)
+		return;
+	o->b = b;
+	o->name = *name;
+	bitswap_hold(b);
+	uv_queue_work(b->loop, &o->work, on_own_work, after_own_work);
 }

@@ -336,6 +336,20 @@ static void a_provider_is_found_through_the_dht(void **state)
 	world_free(w);
 }
 
+static void a_block_added_here_ends_our_own_want(void **state)
+{
+	struct world *w = world_new(1);
+	struct got g = { 0 };
+	struct cid cid = cid_for(9);
+
+	want(w, 0, &g, 9, 0);
+	give(w, 0, 9, 10);
+	bitswap_have(w->peers[0].node->bitswap, &cid.hash);
+	WAIT(w, g.n == 1);
+	assert_int_equal(g.failed, 0);
+	world_free(w);
+}
+
 static void an_absent_block_is_an_error_that_is_remembered(void **state)
 {
 	struct world *w = world_new(2);
@@ -680,6 +694,68 @@ static void b69_wrong_bytes_are_asked_for_elsewhere(void **state)
 	world_free(w);
 }
 
+/* One that asks for the same block again whenever it has come. */
+struct glutton {
+	struct stranger *s;
+	struct buf again;
+	size_t eaten, per_meal;
+};
+
+static void devour(void *arg, const uint8_t *data, size_t len)
+{
+	struct glutton *g = arg;
+	size_t meals = g->eaten / g->per_meal;
+
+	g->eaten += len;
+	if (g->eaten / g->per_meal > meals && g->s->st)
+		stream_write(g->s->st, g->again.data, g->again.len);
+}
+
+static const struct stream_events devouring = { .on_data = devour, .on_closed = not_mine };
+
+static void on_feeding(void *arg, struct stream *st)
+{
+	stream_on(st, &devouring, arg);
+}
+
+static void b72_a_glutton_does_not_starve_the_others(void **state)
+{
+	struct world *w = world_new(3);
+	struct stranger *s = stranger_new(w, bitswap_protocols[0]);
+	struct swarm *swarm = w->peers[1].node->swarm;
+	struct block *big = make(77, BLOCK_MAX);
+	struct cid c = { .version = 1, .codec = CODEC_RAW, .hash = big->name };
+	struct glutton glutton = { .s = s, .per_meal = BLOCK_MAX };
+	struct buf entries = { 0 };
+	struct got g = { 0 };
+
+	assert_int_equal(store_put(w->peers[0].store, big), 0);
+	give(w, 0, 0, 200);
+	bitswap_put_entry(&entries, &c, BITSWAP_ASK_BLOCK, 1000);
+	bitswap_frame_wants(&glutton.again, &entries, false);
+	swarm_unserve(swarm, bitswap_protocols[0]);
+	swarm_serve(swarm, bitswap_protocols[0], on_feeding, &glutton);
+	stream_write(s->st, glutton.again.data, glutton.again.len);
+	WAIT(w, glutton.eaten > 2 * BLOCK_MAX);
+
+	struct bitswap *b = w->peers[0].node->bitswap;
+	struct link *l = link_find(b, id(w, 1));
+	size_t before = glutton.eaten, most = 0;
+	meet(w, 2, 0);
+	for (uint32_t i = 0; i < 200; i++)
+		want(w, 2, &g, i, 0);
+	WAIT(w, (most = l->outstanding > most ? l->outstanding : most, g.n == 200));
+	assert_int_equal(g.failed, 0);
+	assert_true(most < (4u << 20) + BLOCK_MAX + 4096);
+	/* The others had some 11 MB; it had its share, not all. */
+	assert_true(glutton.eaten - before < 100u << 20);
+	buf_release(&entries);
+	buf_release(&glutton.again);
+	block_unref(big);
+	stranger_free(s);
+	world_free(w);
+}
+
 static void a_peer_of_1_0_is_answered_in_its_own_way(void **state)
 {
 	struct world *w = world_new(2);
@@ -723,6 +799,7 @@ int main(void)
 		cmocka_unit_test(a_block_that_comes_later_is_served_then),
 		cmocka_unit_test(a_peer_that_connects_later_is_asked),
 		cmocka_unit_test(a_provider_is_found_through_the_dht),
+		cmocka_unit_test(a_block_added_here_ends_our_own_want),
 		cmocka_unit_test(an_absent_block_is_an_error_that_is_remembered),
 		cmocka_unit_test(a_cancelled_want_leaves_no_trace),
 		cmocka_unit_test(stopping_ends_wants_in_the_middle),
@@ -734,6 +811,7 @@ int main(void)
 		cmocka_unit_test(b67_a_block_too_large_is_not_stored),
 		cmocka_unit_test(b68_a_block_nobody_asked_for_is_not_stored),
 		cmocka_unit_test(b69_wrong_bytes_are_asked_for_elsewhere),
+		cmocka_unit_test(b72_a_glutton_does_not_starve_the_others),
 		cmocka_unit_test(a_peer_of_1_0_is_answered_in_its_own_way),
 	};
 	return cmocka_run_group_tests_name("bitswap", tests, NULL, NULL);

@@ -637,6 +637,48 @@ static void offline_is_unreachable_at_once(void **state)
 	sim_free(s);
 }
 
+static void a_hash_that_cannot_be_verified_is_refused_at_once(void **state)
+{
+	struct sim *s = sim_new();
+	struct want_request rq = {
+		.cid = { .version = 1,
+			 .codec = CODEC_RAW,
+			 .hash = { .code = HASH_BLAKE3, .size = 32 } },
+		.root = { .version = 0xff },
+	};
+	struct got g = { .s = s };
+
+	come(s, 0);
+	assert_non_null(client_want(&s->c, &rq, on_done, &g, s->now));
+	run(s, s->now + 2);
+	assert_int_equal(g.times, 1);
+	assert_int_equal(g.result, -ENOTSUP);
+	assert_int_equal(s->peers[0].blocks_asked, 0);
+	sim_free(s);
+}
+
+static void who_waits_for_the_disk_here_is_not_stalling(void **state)
+{
+	struct sim *s = sim_new();
+	struct got g;
+
+	s->peers[0].delay = 1;
+	s->peers[1].delay = 50;
+	come(s, 0);
+	come(s, 1);
+	want(s, &g, 99, 99, WANT_READER);
+	run(s, s->now + 1000);
+	s->peers[0].manner = DEAD;
+	client_verifying(&s->c, s->peers[0].p, true, s->now);
+	want(s, &g, 1, 99, WANT_READER);
+	run(s, s->now + 1900);
+	uint32_t asked = s->peers[1].blocks_asked;
+	run(s, s->now + 50);
+	assert_int_equal(s->peers[1].blocks_asked, asked);
+	assert_int_equal(s->peers[0].p->strikes, 0);
+	sim_free(s);
+}
+
 static void a_peer_that_dies_is_replaced_at_once(void **state)
 {
 	struct sim *s = sim_new();
@@ -943,6 +985,8 @@ int main(void)
 		cmocka_unit_test(nobody_has_it_is_eio_and_a_failure),
 		cmocka_unit_test(without_any_peer_it_is_unreachable),
 		cmocka_unit_test(offline_is_unreachable_at_once),
+		cmocka_unit_test(a_hash_that_cannot_be_verified_is_refused_at_once),
+		cmocka_unit_test(who_waits_for_the_disk_here_is_not_stalling),
 		cmocka_unit_test(a_peer_that_dies_is_replaced_at_once),
 		cmocka_unit_test(b70_who_says_have_and_never_delivers_is_passed_over),
 		cmocka_unit_test(b70_a_liar_alone_is_a_timeout),
