@@ -7,6 +7,8 @@
 
 #define OWN_FRESH   10000 /* ms for which the list of interfaces is taken as it was */
 #define OWN_REFRESH 30000
+/* Handshakes over the limit that are kept for trusted peers. */
+#define TRUSTED_PLACES 16
 
 struct listener {
 	struct swarm *s;
@@ -24,11 +26,36 @@ static void on_closed(uv_handle_t *h)
 	swarm_handle_closed(s);
 }
 
+/* Does a peer that somebody asked to keep live at that IP address? */
+static bool trusted(struct swarm *s, const struct sockaddr *from)
+{
+	struct addr known[PEERBOOK_ADDRS], a;
+	size_t ip;
+
+	/* The first component: a code and the bytes of the IP address. */
+	addr_of_sockaddr(&a, from);
+	ip = from->sa_family == AF_INET ? 5 : 17;
+	for (int i = 0; i < 256; i++)
+		for (struct remote *r = s->remotes[i]; r; r = r->chain) {
+			int n = !r->protect ? 0
+					    : peerbook_get(s->book, &r->id, known,
+							   PEERBOOK_ADDRS, uv_now(s->loop));
+			while (n--)
+				if (known[n].len >= ip && !memcmp(known[n].bytes, a.bytes, ip))
+					return true;
+		}
+	return false;
+}
+
 static bool admit(struct swarm *s, const struct sockaddr *from)
 {
-	if (s->freeing || s->n_half_open >= s->limits.half_open_max ||
-	    s->n_conns >= s->limits.conns_max + s->limits.half_open_max)
+	uint32_t half_open = s->limits.half_open_max;
+
+	if (s->freeing)
 		return false;
+	if (s->n_half_open >= half_open || s->n_conns >= s->limits.conns_max + half_open)
+		if (s->n_half_open >= half_open + TRUSTED_PLACES || !trusted(s, from))
+			return false;
 	return limits_admit(s->sources, from, uv_now(s->loop));
 }
 

@@ -26,7 +26,7 @@ const struct swarm_limits swarm_limits_default = {
 	.conns_high = 256,
 	.conns_low = 192,
 	.conns_max = 320,
-	.half_open_max = 64,
+	.half_open_max = 256,
 	.conns_peer = 4,
 	.sources = { .half_open = 8, .burst = 16, .interval = 5000 },
 	.yamux = YAMUX_LIMITS_DEFAULT,

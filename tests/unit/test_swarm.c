@@ -1097,6 +1097,36 @@ static void b3_one_source_keeps_few_handshakes_open(void **state)
 	world_free(w);
 }
 
+static void b4_a_place_at_the_door_is_kept_for_protected_peers(void **state)
+{
+	struct world *w = world_new();
+	struct swarm *s, *friend;
+	struct addr at;
+	struct answer got = { 0 };
+	int holder, stranger;
+
+	w->limits.half_open_max = 1;
+	s = swarm_add(w);
+	w->limits = swarm_limits_default;
+	friend = swarm_add(w);
+	holder = raw_connect(s);
+	while (s->n_half_open < 1 && !w->hung)
+		uv_run(&w->loop, UV_RUN_ONCE);
+	stranger = raw_connect(s);
+	wait_hung_up(w, stranger);
+	/* The friend is known by the address it comes from. */
+	at = addr_of(friend);
+	swarm_learn(s, swarm_self(friend), &at, 1);
+	swarm_protect(s, swarm_self(friend), true);
+	at = addr_of(s);
+	swarm_connect(friend, swarm_self(s), &at, 1, on_connect, &got);
+	wait_for(w, &got.come);
+	assert_int_equal(got.result, 0);
+	assert_false(hung_up(holder));
+	close(holder);
+	world_free(w);
+}
+
 static void b5_what_is_not_multistream_is_hung_up_on(void **state)
 {
 	static const struct {
@@ -1362,6 +1392,7 @@ int main(void)
 		cmocka_unit_test(b1_a_silent_caller_is_hung_up_on),
 		cmocka_unit_test(b2_a_slow_caller_gets_no_more_time),
 		cmocka_unit_test(b3_one_source_keeps_few_handshakes_open),
+		cmocka_unit_test(b4_a_place_at_the_door_is_kept_for_protected_peers),
 		cmocka_unit_test(b5_what_is_not_multistream_is_hung_up_on),
 		cmocka_unit_test(b6_endless_proposals_are_cut_off),
 		cmocka_unit_test(b7_a_negotiation_that_does_not_end_is_cut_off),
