@@ -187,6 +187,9 @@ static void on_failed(void *arg, const struct cid *cid, int result, uint32_t ask
 	struct bitswap *b = arg;
 	struct timespec now;
 
+	/* Ten thousand readers of one block are one failure. */
+	if (b->n_failures && cid_equal(&b->failures[(b->n_failures - 1) % BITSWAP_FAILURES].cid, cid))
+		b->n_failures--;
 	clock_gettime(CLOCK_REALTIME, &now);
 	b->failures[b->n_failures++ % BITSWAP_FAILURES] = (struct bitswap_failure){
 		.cid = *cid,

@@ -316,6 +316,9 @@ static void expire(struct client *c, struct wanted *w)
 			wanted_finish(c, w, result, NULL, NULL);
 			return;
 		}
+		/* Others wait on, but somebody's reader was told that it is not to be had. */
+		if (q->priority == WANT_READER)
+			c->ops->failed(c->arg, &w->cid, result, w->asked);
 		want_end(c, q, result, NULL);
 		/* Who was told may have cancelled the others, and wanted it again. */
 		w = client_find(c, &name);

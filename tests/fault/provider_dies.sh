@@ -49,14 +49,15 @@ n=$(stat -c %s "$T/copy2")
 cmp -s -n "$n" "$T/copy2" "$T/tree/other" && ok "what_was_read_before_is_right" || not_ok "what_was_read_before_is_right"
 c reader status --json | jq -e '.failures | length > 0 and all(.[]; .cid | startswith("baf"))' >/dev/null && ok "status_names_the_cid" || not_ok "status_names_the_cid" "$(c reader status --json | jq -c .failures)"
 
-# A read that waits ends at once when it is interrupted.
+# A read that waits ends at once when it is interrupted (by SIGTERM: what a script
+# puts into the background ignores SIGINT).
 c reader umount "$T/m"
 c reader mount --timeout 60 "$cid" "$T/m"
 cat "$T/m/other" >/dev/null 2>&1 &
 reader=$!
 sleep 1.5
 if kill -0 $reader 2>/dev/null; then
-	kill -INT $reader
+	kill -TERM $reader
 	ended() { ! kill -0 $reader 2>/dev/null; }
 	if wait_for 2 ended; then ok "an_interrupted_read_ends_at_once"; else not_ok "an_interrupted_read_ends_at_once"; kill -9 $reader; fi
 else not_ok "an_interrupted_read_ends_at_once" "it did not wait"; fi
