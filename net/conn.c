@@ -90,7 +90,8 @@ int conn_dial(struct conn *c, const struct addr *a)
 	c->addr = *a;
 	if (r < 0)
 		return r;
-	r = noise_new(&c->noise, true, &c->s->key, addr_peer(a, &expect) ? &expect : NULL);
+	r = noise_new(&c->noise, true, &c->s->key,
+		      addr_peer(a, &expect) ? &expect : NULL);
 	if (r < 0)
 		return r;
 	addr_strip_peer(&c->addr);
@@ -280,7 +281,7 @@ static void tick_streams(struct conn *c, uint64_t now)
 	struct stream *st;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(st, &c->streams, of_conn)
+	TAILQ_FOREACH (st, &c->streams, of_conn)
 		n++;
 	while (n-- && (st = TAILQ_FIRST(&c->streams))) {
 		TAILQ_REMOVE(&c->streams, st, of_conn);
@@ -375,7 +376,7 @@ static void conn_close(struct conn *c)
 
 static void on_task(struct task *t)
 {
-	struct conn *c = (struct conn *)((char *)t - offsetof(struct conn, task));
+	struct conn *c = task_owner(t, struct conn, task);
 
 	if (c->state == CONN_CLOSED)
 		return;

@@ -192,7 +192,8 @@ static int fill(struct conn *c)
 	unsigned max = s->n_out < OUT_SHARED ? OUT_BATCH : 1;
 
 	while (c->n_out < max) {
-		struct iovec plain = { s->plain, yamux_send(c->y, s->plain, NOISE_PLAIN_MAX) };
+		struct iovec plain = { s->plain,
+				       yamux_send(c->y, s->plain, NOISE_PLAIN_MAX) };
 		struct out_frame *f;
 		int n;
 

@@ -7,7 +7,7 @@
 
 static void on_connect_task(struct task *t)
 {
-	struct connect_op *op = (struct connect_op *)((char *)t - offsetof(struct connect_op, task));
+	struct connect_op *op = task_owner(t, struct connect_op, task);
 
 	if (op->done)
 		op->done(op->arg, op->result);
@@ -36,8 +36,8 @@ static void op_end(struct swarm *s, struct connect_op *op, int result)
 	task_later(s, &op->task);
 }
 
-static void connect_to(struct swarm *s, const struct peer_id *p, const struct addr *a, int n,
-		       struct connect_op *op)
+static void connect_to(struct swarm *s, const struct peer_id *p, const struct addr *a,
+		       int n, struct connect_op *op)
 {
 	struct remote *r;
 	struct conn *c;
@@ -74,7 +74,8 @@ void swarm_connect(struct swarm *s, const struct peer_id *p, const struct addr *
 	connect_to(s, p, a, n, op);
 }
 
-void swarm_connect_addr(struct swarm *s, const struct addr *a, connect_addr_fn done, void *arg)
+void swarm_connect_addr(struct swarm *s, const struct addr *a, connect_addr_fn done,
+			void *arg)
 {
 	struct connect_op *op = op_new(arg);
 	struct peer_id p;

@@ -101,7 +101,7 @@ static void start(struct dial *d, struct target *t, uint64_t now)
 	struct addr a = t->addr;
 	struct conn *c = conn_new(d->s, false);
 	uint64_t limit = addr_private(&a) || addr_loopback(&a) ? d->s->limits.dial_private
-								: d->s->limits.dial;
+							       : d->s->limits.dial;
 	int r;
 
 	t->state = TARGET_ACTIVE;

@@ -67,7 +67,8 @@ static void push(struct conn *c)
 	struct stream *st;
 
 	c->told = c->s->generation;
-	if (remote_speaks(c->remote, push_protocol) && stream_start(c, offers, true, &st) >= 0)
+	if (remote_speaks(c->remote, push_protocol) &&
+	    stream_start(c, offers, true, &st) >= 0)
 		tell(st);
 }
 
@@ -78,7 +79,7 @@ void identify_tick(struct swarm *s, uint64_t now)
 
 	if (now - s->changed_at < s->limits.push_gather)
 		return;
-	TAILQ_FOREACH(c, &s->conns, all) {
+	TAILQ_FOREACH (c, &s->conns, all) {
 		if (c->state != CONN_OPEN || c->doomed || !c->identified ||
 		    c->told == s->generation)
 			continue;
@@ -256,7 +257,8 @@ static void on_push(void *arg, struct stream *st)
 
 	if (r && r->pushes_at < now)
 		r->pushes_at = now;
-	if (!r || r->pushes_at - now > (PUSH_BURST - 1) * PUSH_INTERVAL || !hear(st, true)) {
+	if (!r || r->pushes_at - now > (PUSH_BURST - 1) * PUSH_INTERVAL ||
+	    !hear(st, true)) {
 		stream_reset(st);
 		return;
 	}

@@ -14,7 +14,7 @@ struct limits;
 
 struct limits_config {
 	uint32_t half_open; /* handshakes at once */
-	uint32_t burst;	    /* connects at once ... */
+	uint32_t burst;     /* connects at once ... */
 	uint64_t interval;  /* ... and then one in so many ms; not for loopback */
 };
 

@@ -37,11 +37,13 @@ static bool trusted(struct swarm *s, const struct sockaddr *from)
 	ip = from->sa_family == AF_INET ? 5 : 17;
 	for (int i = 0; i < 256; i++)
 		for (struct remote *r = s->remotes[i]; r; r = r->chain) {
-			int n = !r->protect ? 0
-					    : peerbook_get(s->book, &r->id, known,
-							   PEERBOOK_ADDRS, uv_now(s->loop));
+			int n = !r->protect
+				    ? 0
+				    : peerbook_get(s->book, &r->id, known, PEERBOOK_ADDRS,
+						   uv_now(s->loop));
 			while (n--)
-				if (known[n].len >= ip && !memcmp(known[n].bytes, a.bytes, ip))
+				if (known[n].len >= ip &&
+				    !memcmp(known[n].bytes, a.bytes, ip))
 					return true;
 		}
 	return false;
@@ -146,7 +148,8 @@ static void expand(const struct listener *l, struct addr *own, int *n, int max)
 	for (int i = 0; i < n_ifs; i++) {
 		struct addr a;
 
-		if (any.ss_family == AF_INET && ifs[i].address.address4.sin_family == AF_INET) {
+		if (any.ss_family == AF_INET &&
+		    ifs[i].address.address4.sin_family == AF_INET) {
 			struct sockaddr_in in = ifs[i].address.address4;
 			in.sin_port = ((struct sockaddr_in *)&any)->sin_port;
 			addr_of_sockaddr(&a, (struct sockaddr *)&in);
@@ -174,7 +177,7 @@ const struct addr *listen_addrs(struct swarm *s, int *n)
 
 	if (s->own_at && now - s->own_at < OWN_FRESH)
 		goto out;
-	TAILQ_FOREACH(l, &s->listeners, all) {
+	TAILQ_FOREACH (l, &s->listeners, all) {
 		if (addr_unspecified(&l->addr))
 			expand(l, own, &count, sizeof own / sizeof *own);
 		else

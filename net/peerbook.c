@@ -5,7 +5,7 @@
 #include <sys/queue.h>
 
 #define BUCKETS 1024
-#define MINUTE	(60 * 1000ull)
+#define MINUTE  (60 * 1000ull)
 
 static const uint64_t lifetime[] = {
 	[ADDR_HEARD] = 30 * MINUTE,
@@ -130,7 +130,8 @@ static bool make_room(struct entry *e, enum addr_trust trust)
 	return true;
 }
 
-static void add(struct entry *e, const struct addr *a, enum addr_trust trust, uint64_t now)
+static void add(struct entry *e, const struct addr *a, enum addr_trust trust,
+		uint64_t now)
 {
 	struct addr bare = *a;
 	struct place *p = NULL;
@@ -201,13 +202,15 @@ int peerbook_get(struct peerbook *b, const struct peer_id *p, struct addr *out, 
 		for (int i = 0; i < e->n && n < max; i++)
 			if (e->places[i].trust == (enum addr_trust)trust) {
 				out[n].len = e->places[i].len;
-				memcpy(out[n].bytes, e->places[i].bytes, e->places[i].len);
+				memcpy(out[n].bytes, e->places[i].bytes,
+				       e->places[i].len);
 				n++;
 			}
 	return n;
 }
 
-void peerbook_failed(struct peerbook *b, const struct peer_id *p, int result, uint64_t until)
+void peerbook_failed(struct peerbook *b, const struct peer_id *p, int result,
+		     uint64_t until)
 {
 	struct entry *e = entry_get(b, p);
 

@@ -33,7 +33,8 @@ int peerbook_get(struct peerbook *b, const struct peer_id *p, struct addr *out, 
 		 uint64_t now);
 
 /* A dial of all that is known has failed with `result` ... */
-void peerbook_failed(struct peerbook *b, const struct peer_id *p, int result, uint64_t until);
+void peerbook_failed(struct peerbook *b, const struct peer_id *p, int result,
+		     uint64_t until);
 /* ... which is the answer until then, unless an address came since; else 0. */
 int peerbook_failure(struct peerbook *b, const struct peer_id *p, uint64_t now);
 

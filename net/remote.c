@@ -76,7 +76,7 @@ struct conn *remote_conn(const struct remote *r)
 {
 	struct conn *c, *best = NULL;
 
-	TAILQ_FOREACH(c, &r->conns, of_remote) {
+	TAILQ_FOREACH (c, &r->conns, of_remote) {
 		if (c->doomed || yamux_leaving(c->y))
 			continue;
 		if (!best || (preferred(r, c) && !preferred(r, best)))
@@ -112,7 +112,8 @@ void remote_attach(struct remote *r, struct conn *c)
 	r->n_conns++;
 	c->remote = r;
 	if (!c->inbound)
-		peerbook_add(r->s->book, &r->id, &c->addr, ADDR_CONFIRMED, uv_now(r->s->loop));
+		peerbook_add(r->s->book, &r->id, &c->addr, ADDR_CONFIRMED,
+			     uv_now(r->s->loop));
 	remote_resume(r);
 	if (r->identified)
 		remote_settled(r);

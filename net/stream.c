@@ -50,7 +50,8 @@ static void finish(struct stream *st, int reason, bool tell)
 
 /* ---- opening ---- */
 
-int stream_start(struct conn *c, const char *const *offers, bool lazy, struct stream **out)
+int stream_start(struct conn *c, const char *const *offers, bool lazy,
+		 struct stream **out)
 {
 	struct stream *st = stream_new(c, false);
 	struct buf first = { 0 };
@@ -82,7 +83,7 @@ int stream_start(struct conn *c, const char *const *offers, bool lazy, struct st
 
 static void on_open_task(struct task *t)
 {
-	struct open_op *op = (struct open_op *)((char *)t - offsetof(struct open_op, task));
+	struct open_op *op = task_owner(t, struct open_op, task);
 
 	if (op->st) {
 		op->st->op = NULL;

@@ -92,7 +92,7 @@ static void trim(struct swarm *s, uint64_t now)
 
 	if (n <= s->limits.conns_high)
 		return;
-	TAILQ_FOREACH(c, &s->conns, all) {
+	TAILQ_FOREACH (c, &s->conns, all) {
 		if (n <= s->limits.conns_low)
 			break;
 		if (c->state != CONN_OPEN || c->doomed || c->remote->protect ||
@@ -110,7 +110,7 @@ static void on_tick(uv_timer_t *t)
 	struct conn *c;
 
 	/* Connections are freed by the loop only, never under this one. */
-	TAILQ_FOREACH(c, &s->conns, all)
+	TAILQ_FOREACH (c, &s->conns, all)
 		conn_tick(c, now);
 	trim(s, now);
 	identify_tick(s, now);
@@ -230,12 +230,12 @@ static void on_tick_closed(uv_handle_t *h)
 
 static void on_end(struct task *t)
 {
-	struct swarm *s = (struct swarm *)((char *)t - offsetof(struct swarm, end));
+	struct swarm *s = task_owner(t, struct swarm, end);
 	struct conn *c;
 
 	listen_end_all(s);
 	dial_end_all(s, -ECANCELED);
-	TAILQ_FOREACH(c, &s->conns, all)
+	TAILQ_FOREACH (c, &s->conns, all)
 		conn_doom(c, -ECANCELED);
 	uv_close((uv_handle_t *)&s->tick, on_tick_closed);
 }
@@ -402,7 +402,7 @@ void swarm_disconnect(struct swarm *s, const struct peer_id *p)
 
 	if (!r)
 		return;
-	TAILQ_FOREACH(c, &r->conns, of_remote)
+	TAILQ_FOREACH (c, &r->conns, of_remote)
 		conn_doom(c, -ECANCELED);
 }
 
@@ -411,7 +411,7 @@ int swarm_conns(struct swarm *s, struct conn_info *out, int max)
 	struct conn *c;
 	int n = 0;
 
-	TAILQ_FOREACH(c, &s->conns, all) {
+	TAILQ_FOREACH (c, &s->conns, all) {
 		if (c->state != CONN_OPEN || n == max)
 			continue;
 		out[n] = (struct conn_info){
@@ -439,7 +439,7 @@ void swarm_stat(struct swarm *s, struct swarm_stat *out)
 		.bytes_in = s->bytes_in,
 		.bytes_out = s->bytes_out,
 	};
-	TAILQ_FOREACH(c, &s->conns, all)
+	TAILQ_FOREACH (c, &s->conns, all)
 		if (c->state == CONN_OPEN)
 			out->streams += yamux_streams(c->y);
 }

@@ -29,25 +29,25 @@
 
 /* Numbers of one swarm; times in ms.  Tests shorten them. */
 struct swarm_limits {
-	uint64_t tick;		    /* how often time limits are looked at */
-	uint64_t handshake;	    /* from TCP accept to Yamux, in all */
-	uint64_t negotiate;	    /* until a stream of the peer has a protocol */
-	uint64_t identify;	    /* until the peer has told who it is */
+	uint64_t tick;               /* how often time limits are looked at */
+	uint64_t handshake;          /* from TCP accept to Yamux, in all */
+	uint64_t negotiate;          /* until a stream of the peer has a protocol */
+	uint64_t identify;           /* until the peer has told who it is */
 	uint64_t dial, dial_private; /* one address; `dial` is the limit for all, too */
-	uint64_t stagger;	    /* before the next address is tried beside the first */
-	uint64_t backoff;	    /* after a dial that failed */
-	uint64_t keepalive;	    /* silence after which we ask for a sign of life ... */
-	uint64_t keepalive_answer;  /* ... and how long we wait for it */
-	uint64_t push_gather;	    /* changes are told together */
-	uint64_t extra_idle;	    /* a second connection to a peer, unused */
-	uint64_t grace;		    /* a connection younger than this is not trimmed */
+	uint64_t stagger;          /* before the next address is tried beside the first */
+	uint64_t backoff;          /* after a dial that failed */
+	uint64_t keepalive;        /* silence after which we ask for a sign of life ... */
+	uint64_t keepalive_answer; /* ... and how long we wait for it */
+	uint64_t push_gather;      /* changes are told together */
+	uint64_t extra_idle;       /* a second connection to a peer, unused */
+	uint64_t grace;            /* a connection younger than this is not trimmed */
 	uint32_t conns_high, conns_low; /* over high, idle ones are trimmed to low */
-	uint32_t conns_max;	    /* open; more only for protected peers */
-	uint32_t half_open_max;	    /* handshakes of others going on */
-	uint32_t conns_peer;	    /* of one peer */
+	uint32_t conns_max;             /* open; more only for protected peers */
+	uint32_t half_open_max;         /* handshakes of others going on */
+	uint32_t conns_peer;            /* of one peer */
 	struct limits_config sources;
 	struct yamux_limits yamux;
-	size_t window_growth;	    /* of all sessions */
+	size_t window_growth; /* of all sessions */
 };
 extern const struct swarm_limits swarm_limits_default;
 
@@ -60,6 +60,7 @@ struct task {
 	void (*run)(struct task *t);
 	bool queued;
 };
+#define task_owner(t, type, member) ((type *)((char *)(t)-offsetof(type, member)))
 
 /* A protocol we serve, or once named. */
 struct protocol {
@@ -76,11 +77,11 @@ struct out_frame {
 	uint8_t bytes[NOISE_LENGTH + NOISE_FRAME_MAX];
 };
 
-#define OUT_BATCH   8		  /* frames in one write ... */
-#define OUT_SHARED  256		  /* ... unless so many are on their way already */
-#define OUT_KEPT    16		  /* frames kept for reuse */
-#define READ_BUFFER (512u << 10)  /* one for all connections */
-#define OFFERS_MAX  8		  /* protocols in one stream_open() */
+#define OUT_BATCH   8            /* frames in one write ... */
+#define OUT_SHARED  256          /* ... unless so many are on their way already */
+#define OUT_KEPT    16           /* frames kept for reuse */
+#define READ_BUFFER (512u << 10) /* one for all connections */
+#define OFFERS_MAX  8            /* protocols in one stream_open() */
 #define WATCHES_MAX 8
 
 TAILQ_HEAD(conn_list, conn);
@@ -138,14 +139,14 @@ struct remote {
 	struct conn_list conns; /* open ones */
 	unsigned n_conns;
 	struct dial *dial;
-	struct open_list opens;	      /* waiting for a connection */
+	struct open_list opens;       /* waiting for a connection */
 	struct connect_list connects; /* waiting for identify */
 	unsigned protect;
 	unsigned holds; /* calls on the stack that use it */
 	bool identified, announced;
 	char *protocols; /* NUL-terminated texts, then an empty one; NULL: not known */
 	char agent[64];
-	unsigned pings; /* streams of the ping protocol we serve it */
+	unsigned pings;     /* streams of the ping protocol we serve it */
 	uint64_t pushes_at; /* token bucket of its pushes, as a time */
 };
 
@@ -171,15 +172,15 @@ struct conn {
 	enum conn_state state;
 	bool inbound, counted_source, connected, heard, writing;
 	bool identified; /* or given up: nobody waits any more */
-	int doomed;	 /* the reason, once it is to be closed */
+	int doomed;      /* the reason, once it is to be closed */
 	struct addr addr;
 	struct sockaddr_storage peer_sa;
 	struct remote *remote; /* while OPEN */
 	struct dial *dial;     /* while it is an attempt of one */
 	struct task task;
 	uint64_t since, last_in;
-	uint64_t deadline; /* of the handshake, then of identify */
-	uint64_t told; /* generation the peer knows */
+	uint64_t deadline;    /* of the handshake, then of identify */
+	uint64_t told;        /* generation the peer knows */
 	uint64_t extra_since; /* another connection is used; this one idles since */
 
 	struct multistream ms;
@@ -204,7 +205,7 @@ struct stream {
 	const char *protocol; /* NULL while it is being agreed on */
 	const char *one[2];   /* the only offer, if it was taken for granted */
 	bool inbound, negotiating, over, paused;
-	unsigned holds; /* calls on the stack that use it */
+	unsigned holds;    /* calls on the stack that use it */
 	uint64_t deadline; /* of the negotiation */
 	struct multistream ms;
 	struct open_op *op; /* who waits for it */
@@ -300,7 +301,8 @@ void conn_drop_output(struct conn *c);
 extern const struct yamux_events stream_yamux_events;
 /* A stream on this connection for one of `offers` (borrowed until it is agreed
  * on), or if `lazy` for the first, which is taken for granted (its name is kept). */
-int stream_start(struct conn *c, const char *const *offers, bool lazy, struct stream **out);
+int stream_start(struct conn *c, const char *const *offers, bool lazy,
+		 struct stream **out);
 /* A connection is open: go on with a stream_open(). */
 void stream_open_on(struct conn *c, struct open_op *op);
 void stream_open_end(struct open_op *op, int result, struct stream *st);

@@ -21,34 +21,34 @@
 
 #include <stdbool.h>
 
-#define YAMUX_HEADER	12
-#define YAMUX_WINDOW	262144u	  /* of a new stream, each way: fixed by the protocol */
-#define YAMUX_FRAME_MAX 65536u	  /* payload of the frames we send */
+#define YAMUX_HEADER     12
+#define YAMUX_WINDOW     262144u    /* of a new stream, each way: fixed by the protocol */
+#define YAMUX_FRAME_MAX  65536u     /* payload of the frames we send */
 #define YAMUX_QUEUE_HIGH (1u << 20) /* yamux_write() says 1 above this */
-#define YAMUX_QUEUE_LOW	 (256u << 10)
+#define YAMUX_QUEUE_LOW  (256u << 10)
 
 struct yamux;
 struct yamux_stream;
 
 /* What a session may use. */
 struct yamux_limits {
-	uint32_t window_max;	 /* a receive window grows up to this */
-	uint32_t growth_max;	 /* sum of what the session's windows grew by */
-	uint32_t inbound_max;	 /* streams of the peer, open */
+	uint32_t window_max;     /* a receive window grows up to this */
+	uint32_t growth_max;     /* sum of what the session's windows grew by */
+	uint32_t inbound_max;    /* streams of the peer, open */
 	uint32_t unaccepted_max; /* of them, before yamux_accept() */
-	uint32_t unacked_max;	 /* streams of ours that the peer has not answered */
-	uint32_t pongs_max;	 /* answers to pings waiting to leave */
-	uint32_t resets_max;	 /* RST frames waiting to leave */
-	uint32_t opens_burst;	 /* the peer may open so many at once ... */
-	uint32_t opens_per_s;	 /* ... and so many a second; more are reset */
-	size_t queue_max;	 /* bytes queued in all streams: over it writes fail */
+	uint32_t unacked_max;    /* streams of ours that the peer has not answered */
+	uint32_t pongs_max;      /* answers to pings waiting to leave */
+	uint32_t resets_max;     /* RST frames waiting to leave */
+	uint32_t opens_burst;    /* the peer may open so many at once ... */
+	uint32_t opens_per_s;    /* ... and so many a second; more are reset */
+	size_t queue_max;        /* bytes queued in all streams: over it writes fail */
 };
-#define YAMUX_LIMITS_DEFAULT                                                               \
-	{                                                                                  \
-		.window_max = 16u << 20, .growth_max = 32u << 20, .inbound_max = 1000,     \
-		.unaccepted_max = 256, .unacked_max = 256, .pongs_max = 32,                \
-		.resets_max = 65536, .opens_burst = 4096, .opens_per_s = 2000,             \
-		.queue_max = 32u << 20,                                                    \
+#define YAMUX_LIMITS_DEFAULT                                                             \
+	{                                                                                \
+		.window_max = 16u << 20, .growth_max = 32u << 20, .inbound_max = 1000,   \
+		.unaccepted_max = 256, .unacked_max = 256, .pongs_max = 32,              \
+		.resets_max = 65536, .opens_burst = 4096, .opens_per_s = 2000,           \
+		.queue_max = 32u << 20,                                                  \
 	}
 
 /* What the windows of all sessions may grow by together. */
@@ -71,9 +71,9 @@ struct yamux_events {
 };
 
 struct yamux_config {
-	bool client; /* the dialer: odd stream ids */
+	bool client;                       /* the dialer: odd stream ids */
 	const struct yamux_limits *limits; /* borrowed */
-	struct yamux_budget *budget;	   /* borrowed */
+	struct yamux_budget *budget;       /* borrowed */
 	const struct yamux_events *events; /* borrowed */
 	void *arg;
 };
@@ -132,7 +132,8 @@ void yamux_accept(struct yamux_stream *st);
  * -ENOBUFS (the session's queue is full), -ENOMEM. */
 int yamux_write(struct yamux_stream *st, const void *data, size_t len);
 /* The same without a copy; takes its own reference. */
-int yamux_write_block(struct yamux_stream *st, struct block *b, size_t offset, size_t len);
+int yamux_write_block(struct yamux_stream *st, struct block *b, size_t offset,
+		      size_t len);
 size_t yamux_stream_queued(const struct yamux_stream *st);
 
 void yamux_close(struct yamux_stream *st); /* FIN behind what is queued */

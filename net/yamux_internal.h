@@ -37,7 +37,7 @@ struct yamux_stream {
 	/* Receiving: recv_window + consumed + held + the rest of the frame that is
 	 * being read = window. */
 	uint32_t window, recv_window, consumed, credit;
-	uint64_t epoch; /* time of the last window update */
+	uint64_t epoch;  /* time of the last window update */
 	struct buf held; /* came while paused */
 	uint32_t unread; /* of the bytes now in on_data, already in `held` */
 	bool paused, eof, eof_told;
@@ -63,14 +63,14 @@ struct yamux {
 	struct stream_list all, control, ready, resumed;
 	uint32_t n_streams, n_inbound, n_unaccepted, n_unacked;
 	uint32_t next_id;
-	uint32_t grown; /* of all windows over YAMUX_WINDOW */
+	uint32_t grown;    /* of all windows over YAMUX_WINDOW */
 	uint64_t opens_at; /* token bucket of the peer's opens, as a time */
 
 	/* The frame that is being read. */
 	uint8_t head[YAMUX_HEADER];
 	unsigned head_len;
-	uint32_t left;		 /* of its payload */
-	bool left_fin;		 /* FIN comes with its end */
+	uint32_t left;           /* of its payload */
+	bool left_fin;           /* FIN comes with its end */
 	struct yamux_stream *rx; /* whose payload; NULL: nobody's, dropped */
 
 	/* Control frames that belong to no stream. */

@@ -99,7 +99,7 @@ void yamux_deliver(struct yamux *y)
 	uint32_t turns = 0;
 
 	/* Those that pause and resume in their event wait for the next call. */
-	TAILQ_FOREACH(st, &y->resumed, resumed)
+	TAILQ_FOREACH (st, &y->resumed, resumed)
 		turns++;
 	while (turns-- && (st = TAILQ_FIRST(&y->resumed))) {
 		struct buf held = st->held;
@@ -128,7 +128,8 @@ static bool may_take(struct yamux *y)
 	uint64_t cost = y->limits.opens_per_s ? 1000000 / y->limits.opens_per_s : 0;
 	uint64_t ahead = cost * y->limits.opens_burst;
 
-	if (y->n_inbound >= y->limits.inbound_max || y->n_unaccepted >= y->limits.unaccepted_max)
+	if (y->n_inbound >= y->limits.inbound_max ||
+	    y->n_unaccepted >= y->limits.unaccepted_max)
 		return false;
 	if (y->opens_at < y->now)
 		y->opens_at = y->now;

@@ -127,9 +127,18 @@ static uint8_t *put_header(uint8_t *out, uint8_t type, uint16_t flags, uint32_t 
 			   uint32_t length)
 {
 	const uint8_t head[YAMUX_HEADER] = {
-		0, type, flags >> 8, flags & 0xff,
-		id >> 24, id >> 16 & 0xff, id >> 8 & 0xff, id & 0xff,
-		length >> 24, length >> 16 & 0xff, length >> 8 & 0xff, length & 0xff,
+		0,
+		type,
+		flags >> 8,
+		flags & 0xff,
+		id >> 24,
+		id >> 16 & 0xff,
+		id >> 8 & 0xff,
+		id & 0xff,
+		length >> 24,
+		length >> 16 & 0xff,
+		length >> 8 & 0xff,
+		length & 0xff,
 	};
 
 	memcpy(out, head, sizeof head);
@@ -153,7 +162,8 @@ static uint8_t *put_control(struct yamux *y, uint8_t *out)
 	}
 	/* Order among resets of streams that are gone says nothing to the peer. */
 	if (y->n_resets)
-		return put_header(out, TYPE_WINDOW, FLAG_RST, y->resets[--y->n_resets], 0);
+		return put_header(out, TYPE_WINDOW, FLAG_RST, y->resets[--y->n_resets],
+				  0);
 
 	st = TAILQ_FIRST(&y->control);
 	if (st) {

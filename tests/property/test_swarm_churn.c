@@ -29,8 +29,8 @@ struct world {
 	struct peer_id peers[SWARMS];
 	TAILQ_HEAD(, talk) talks;
 	unsigned asked, answered; /* completions */
-	unsigned begun, ended;	  /* streams */
-	unsigned freed, made;	  /* swarms */
+	unsigned begun, ended;    /* streams */
+	unsigned freed, made;     /* swarms */
 	uint64_t bytes;
 };
 

@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-static const struct limits_config config = { .half_open = 8, .burst = 16, .interval = 5000 };
+static const struct limits_config config = { .half_open = 8,
+					     .burst = 16,
+					     .interval = 5000 };
 
 static const struct sockaddr *from(const char *text)
 {
@@ -103,7 +105,8 @@ static void handshakes_that_are_open_are_never_forgotten(void **state)
 	for (int i = 0; i < 8; i++)
 		assert_true(limits_admit(l, from("192.0.2.1"), 0));
 	for (int i = 0; i < 100000; i++) {
-		snprintf(text, sizeof text, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
+		snprintf(text, sizeof text, "10.%d.%d.%d", i >> 16, i >> 8 & 255,
+			 i & 255);
 		if (limits_admit(l, from(text), i))
 			limits_done(l, from(text));
 	}

@@ -39,7 +39,8 @@ static void the_most_trusted_come_first(void **state)
 {
 	struct peerbook *b = peerbook_new();
 	struct peer_id p = peer_number(1);
-	struct addr heard = addr_number(1), sig = addr_number(2), used = addr_number(3), out[8];
+	struct addr heard = addr_number(1), sig = addr_number(2), used = addr_number(3),
+		    out[8];
 
 	peerbook_add(b, &p, &heard, ADDR_HEARD, 0);
 	assert_true(peerbook_record(b, &p, 5, &sig, 1, 0));
@@ -113,7 +114,8 @@ static void hearsay_does_not_push_out_what_is_known(void **state)
 		struct addr a = addr_number(i);
 		peerbook_add(b, &p, &a, ADDR_HEARD, i);
 	}
-	assert_int_equal(peerbook_get(b, &p, out, PEERBOOK_ADDRS + 1, 10000), PEERBOOK_ADDRS);
+	assert_int_equal(peerbook_get(b, &p, out, PEERBOOK_ADDRS + 1, 10000),
+			 PEERBOOK_ADDRS);
 	assert_true(addr_equal(&out[0], &used));
 	peerbook_free(b);
 }

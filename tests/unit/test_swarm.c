@@ -92,7 +92,9 @@ static struct swarm *swarm_add(struct world *w)
 	struct addr any;
 
 	key_generate(&key);
-	const struct swarm_config cfg = { .loop = &w->loop, .key = &key, .agent = "test/1" };
+	const struct swarm_config cfg = { .loop = &w->loop,
+					  .key = &key,
+					  .agent = "test/1" };
 	assert_int_equal(swarm_new_limited(&s, &cfg, &w->limits), 0);
 	assert_int_equal(addr_parse(&any, "/ip4/127.0.0.1/tcp/0"), 0);
 	assert_int_equal(swarm_listen(s, &any), 0);
@@ -239,8 +241,8 @@ static void on_serve(void *arg, struct stream *st)
 	stream_on(st, &pipe_events, p);
 }
 
-static void open_pipe(struct world *w, struct pipe *p, struct swarm *from, struct swarm *to,
-		      const char *protocol)
+static void open_pipe(struct world *w, struct pipe *p, struct swarm *from,
+		      struct swarm *to, const char *protocol)
 {
 	const char *const offers[] = { protocol, NULL };
 
@@ -1020,7 +1022,8 @@ static int raw_connect(struct swarm *s)
 
 	assert_true(fd >= 0);
 	assert_int_equal(addr_sockaddr(&at, &sa), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(struct sockaddr_in)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(struct sockaddr_in)),
+			 0);
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	return fd;
 }
@@ -1138,9 +1141,11 @@ static void b5_what_is_not_multistream_is_hung_up_on(void **state)
 		{ "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11 },
 		{ "\x13/multistream/1.0.0x", 20 },
 		{ "\x13/multistream/2.0.0\n", 20 },
-		{ "GET / HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: somebody lost/1.0\r\n\r\n",
+		{ "GET / HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: somebody "
+		  "lost/1.0\r\n\r\n",
 		  72 },
-		{ "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a client hello of TLS", 34 },
+		{ "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a client hello of TLS",
+		  34 },
 	};
 	struct world *w = world_new();
 	struct swarm *s = swarm_add(w);
@@ -1159,8 +1164,10 @@ static void b8_noise_that_is_none_is_hung_up_on(void **state)
 		uint8_t length[2];
 		size_t body;
 	} bad[] = {
-		{ { 0, 0 }, 0 },      { { 0, 1 }, 1 },		  { { 0, 32 }, 32 }, /* a low point */
-		{ { 0, 31 }, 31 },    { { 0xff, 0xff }, 65535 }, { { 0x20, 0x01 }, 8193 },
+		{ { 0, 0 }, 0 },          { { 0, 1 }, 1 },
+		{ { 0, 32 }, 32 }, /* a low point */
+		{ { 0, 31 }, 31 },        { { 0xff, 0xff }, 65535 },
+		{ { 0x20, 0x01 }, 8193 },
 	};
 	static const char hello[] = "\x13/multistream/1.0.0\n\x07/noise\n";
 	static const uint8_t zeros[65535];
@@ -1178,7 +1185,8 @@ static void b8_noise_that_is_none_is_hung_up_on(void **state)
 }
 
 /* A stream of `from` to `to` on which nothing has been negotiated. */
-static struct yamux_stream *raw_stream(struct swarm *from, struct swarm *to, struct pipe *p)
+static struct yamux_stream *raw_stream(struct swarm *from, struct swarm *to,
+				       struct pipe *p)
 {
 	struct conn *c = remote_conn(remote_find(from, swarm_self(to)));
 	static struct stream dead; /* whose events go nowhere */
@@ -1265,10 +1273,10 @@ static void a_peer_that_breaks_the_protocol_costs_itself_alone(void **state)
 		uint32_t id, length, times;
 	} bad[] = {
 		{ 0, 1, 9, 0xffffffff, 1 }, /* B18, B19: far more than the window */
-		{ 1, 1, 9, 0, 2 },	    /* B26: opened twice */
-		{ 0, 0, 0, 1, 1 },	    /* B26: data on stream 0 */
-		{ 9, 0, 9, 0, 1 },	    /* B26: no such type */
-		{ 2, 1, 0, 7, 5000 },	    /* B22: more pings than answers may wait */
+		{ 1, 1, 9, 0, 2 },          /* B26: opened twice */
+		{ 0, 0, 0, 1, 1 },          /* B26: data on stream 0 */
+		{ 9, 0, 9, 0, 1 },          /* B26: no such type */
+		{ 2, 1, 0, 7, 5000 },       /* B22: more pings than answers may wait */
 	};
 	struct world *w = world_new();
 	struct swarm *hub = swarm_add(w), *good = swarm_add(w);
@@ -1283,7 +1291,8 @@ static void a_peer_that_breaks_the_protocol_costs_itself_alone(void **state)
 
 		assert_int_equal(connect_to(w, evil, hub), 0);
 		for (uint32_t k = 0; k < bad[i].times; k++)
-			put_frame(&frames, bad[i].type, bad[i].flags, bad[i].id, bad[i].length);
+			put_frame(&frames, bad[i].type, bad[i].flags, bad[i].id,
+				  bad[i].length);
 		send_frames(evil, hub, &frames);
 		buf_release(&frames);
 		while (swarm_connected(hub, swarm_self(evil)) && !w->hung)
@@ -1353,7 +1362,10 @@ static void b46_pushes_are_counted(void **state)
 		struct pipe p = { 0 };
 		stream_open(a, swarm_self(b), push, pipe_opened, &p);
 		wait_for(w, &p.opened);
-		stream_write(p.st, "\x0b\x2a\x09" "agent/1.0", 12);
+		stream_write(p.st,
+			     "\x0b\x2a\x09"
+			     "agent/1.0",
+			     12);
 		stream_close(p.st);
 		wait_for(w, &p.closed);
 		ended++;

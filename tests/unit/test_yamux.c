@@ -245,8 +245,11 @@ static void frames_are_those_of_the_specification(void **state)
 
 	assert_int_equal(yamux_write(u->st, "hi", 2), 0);
 	yamux_close(u->st);
-	expect(c, "\0\1\0\1\0\0\0\1\0\0\0\0" "\0\0\0\0\0\0\0\1\0\0\0\2hi"
-		  "\0\1\0\4\0\0\0\1\0\0\0\0", 38);
+	expect(c,
+	       "\0\1\0\1\0\0\0\1\0\0\0\0"
+	       "\0\0\0\0\0\0\0\1\0\0\0\2hi"
+	       "\0\1\0\4\0\0\0\1\0\0\0\0",
+	       38);
 	assert_int_equal(feed(s, (struct head){ 0, WINDOW, SYN, 1, 0 }), 0);
 	expect(s, "\0\1\0\2\0\0\0\1\0\0\0\0", 12);
 	yamux_reset(s->users[0].st);
@@ -572,12 +575,14 @@ static void b18_a_huge_frame_is_refused_at_its_header(void **state)
 
 	feed(s, (struct head){ 0, WINDOW, SYN, 1, 0 });
 	discard(s);
-	assert_int_equal(feed(s, (struct head){ 0, DATA, 0, 1, 0xffffffff }), ERR_MALFORMED);
+	assert_int_equal(feed(s, (struct head){ 0, DATA, 0, 1, 0xffffffff }),
+			 ERR_MALFORMED);
 	expect(s, "\0\3\0\0\0\0\0\0\0\0\0\1", 12);
 	side_free(s);
 	/* The same for a stream that does not exist. */
 	s = side_new(false, &limits);
-	assert_int_equal(feed(s, (struct head){ 0, DATA, 0, 77, 0xffffffff }), ERR_MALFORMED);
+	assert_int_equal(feed(s, (struct head){ 0, DATA, 0, 77, 0xffffffff }),
+			 ERR_MALFORMED);
 	side_free(s);
 }
 
@@ -605,7 +610,8 @@ static void b20_a_window_past_32_bits_is_refused(void **state)
 	struct side *s = side_new(false, &limits);
 
 	feed(s, (struct head){ 0, WINDOW, SYN, 1, 0 });
-	assert_int_equal(feed(s, (struct head){ 0, WINDOW, 0, 1, UINT32_MAX - YAMUX_WINDOW }), 0);
+	assert_int_equal(
+	    feed(s, (struct head){ 0, WINDOW, 0, 1, UINT32_MAX - YAMUX_WINDOW }), 0);
 	assert_int_equal(feed(s, (struct head){ 0, WINDOW, 0, 1, 1 }), ERR_MALFORMED);
 	side_free(s);
 }
@@ -659,7 +665,8 @@ static void b24_syns_are_taken_up_to_a_point(void **state)
 
 	s->accept = false;
 	for (uint32_t i = 0; i < 30000; i++)
-		assert_int_equal(feed(s, (struct head){ 0, WINDOW, SYN, 2 * i + 1, 0 }), 0);
+		assert_int_equal(feed(s, (struct head){ 0, WINDOW, SYN, 2 * i + 1, 0 }),
+				 0);
 	assert_int_equal(yamux_streams(s->y), limits.unaccepted_max);
 	/* The others hear so, and it costs four bytes each until then. */
 	size_t resets = 0, acks = 0, n;
@@ -676,7 +683,8 @@ static void b24_syns_are_taken_up_to_a_point(void **state)
 	for (unsigned i = 0; i < s->n; i++)
 		yamux_accept(s->users[i].st);
 	for (uint32_t i = 30000; i < 32000; i++)
-		assert_int_equal(feed(s, (struct head){ 0, WINDOW, SYN, 2 * i + 1, 0 }), 0);
+		assert_int_equal(feed(s, (struct head){ 0, WINDOW, SYN, 2 * i + 1, 0 }),
+				 0);
 	assert_int_equal(yamux_streams(s->y), limits.inbound_max);
 
 	/* A peer that does not read what it caused is dropped. */
@@ -695,8 +703,10 @@ static void b25_opening_and_resetting_is_slowed_down(void **state)
 	few.opens_per_s = 10;
 	struct side *s = side_new(false, &few);
 	for (uint32_t i = 0; i < 5000; i++) {
-		assert_int_equal(feed(s, (struct head){ 0, WINDOW, SYN, 2 * i + 1, 0 }), 0);
-		assert_int_equal(feed(s, (struct head){ 0, WINDOW, RST, 2 * i + 1, 0 }), 0);
+		assert_int_equal(feed(s, (struct head){ 0, WINDOW, SYN, 2 * i + 1, 0 }),
+				 0);
+		assert_int_equal(feed(s, (struct head){ 0, WINDOW, RST, 2 * i + 1, 0 }),
+				 0);
 		discard(s);
 	}
 	assert_int_equal(s->n, 100);
@@ -713,19 +723,19 @@ static void b25_opening_and_resetting_is_slowed_down(void **state)
 static void b26_wrong_headers_end_the_session(void **state)
 {
 	static const struct head bad[] = {
-		{ 1, DATA, 0, 1, 0 },	    /* version */
-		{ 0, 4, 0, 1, 0 },	    /* type */
+		{ 1, DATA, 0, 1, 0 }, /* version */
+		{ 0, 4, 0, 1, 0 },    /* type */
 		{ 0, 255, 0, 1, 0 },
-		{ 0, DATA, 16, 1, 0 },	    /* flags */
+		{ 0, DATA, 16, 1, 0 }, /* flags */
 		{ 0, WINDOW, 0x8000, 1, 0 },
-		{ 0, WINDOW, SYN, 1, 0 },   /* open already */
+		{ 0, WINDOW, SYN, 1, 0 }, /* open already */
 		{ 0, DATA, SYN, 1, 0 },
-		{ 0, WINDOW, SYN, 2, 0 },   /* our own parity */
-		{ 0, WINDOW, SYN, 0, 0 },   /* stream 0 */
+		{ 0, WINDOW, SYN, 2, 0 }, /* our own parity */
+		{ 0, WINDOW, SYN, 0, 0 }, /* stream 0 */
 		{ 0, DATA, 0, 0, 5 },
 		{ 0, WINDOW, 0, 0, 5 },
-		{ 0, PING, 0, 0, 5 },	    /* neither asked nor answered */
-		{ 0, PING, SYN, 1, 5 },	    /* on a stream */
+		{ 0, PING, 0, 0, 5 },   /* neither asked nor answered */
+		{ 0, PING, SYN, 1, 5 }, /* on a stream */
 		{ 0, GO_AWAY, 0, 1, 0 },
 	};
 
@@ -801,7 +811,10 @@ static void ids_of_a_side_grow_by_two(void **state)
 
 	/* The client's own ids are odd and grow by two. */
 	struct user *v = opened(c);
-	expect(c, "\0\1\0\1\0\0\0\1\0\0\0\0" "\0\1\0\1\0\0\0\3\0\0\0\0", 24);
+	expect(c,
+	       "\0\1\0\1\0\0\0\1\0\0\0\0"
+	       "\0\1\0\1\0\0\0\3\0\0\0\0",
+	       24);
 	assert_ptr_not_equal(u->st, v->st);
 	side_free(c);
 }
