@@ -283,9 +283,9 @@ static void on_sought(void *arg, int result)
 	k->seeking = NULL;
 }
 
-static void seek(struct kad *k, const void *key, size_t key_len)
+static void seek(struct kad *k, enum kad_op_kind kind, const void *key, size_t key_len)
 {
-	struct kad_op_config cfg = { .kind = OP_SEEK,
+	struct kad_op_config cfg = { .kind = kind,
 				     .key = key,
 				     .key_len = key_len,
 				     .done = on_sought,
@@ -304,7 +304,7 @@ static void seek_bucket(struct kad *k, int bits)
 		randombytes_buf(key + 2, 32);
 		id = kad_id_of(key, sizeof key);
 	} while (kad_common_bits(&self, &id) != bits);
-	seek(k, key, sizeof key);
+	seek(k, OP_MEASURE, key, sizeof key);
 }
 
 static void on_checked(void *arg, int result, const struct kad_msg *m)
@@ -361,7 +361,7 @@ void kad_tick(struct kad *k, uint64_t now)
 			k->refreshed = now;
 			k->refresh_bits = n > SMALL_TABLE ? 0 : -1;
 		}
-		seek(k, self->bytes, self->len);
+		seek(k, OP_SEEK, self->bytes, self->len);
 		return;
 	}
 	if (k->refresh_bits >= 0) {

@@ -13,6 +13,7 @@
 #include "net/frame.h"
 #include "net/kad_lookup.h"
 #include "net/kad_msg.h"
+#include "net/kad_size.h"
 #include "net/kad_table.h"
 #include "net/providers.h"
 #include "net/records.h"
@@ -68,6 +69,7 @@ struct kad {
 	LIST_HEAD(, kad_op) ops;
 	LIST_HEAD(, kad_service) services;
 
+	struct kad_size size;
 	uint64_t rtt_ms, rtt_var_ms; /* of answers; 0: none yet */
 	uint64_t self_sought;	     /* when our own place was looked up last */
 	uint64_t refreshed, checked;
@@ -124,6 +126,7 @@ uint64_t kad_slow(const struct kad *k);
 
 enum kad_op_kind {
 	OP_SEEK,      /* look up a place, to learn of the peers around it */
+	OP_MEASURE,   /* the same, of a random place: it tells the size of the network */
 	OP_FIND_PEER, /* until somebody knows an address of it */
 	OP_PROVIDERS,
 	OP_PROVIDE,

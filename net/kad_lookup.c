@@ -351,6 +351,27 @@ enum lookup_next kad_lookup_next(struct kad_lookup *l, uint64_t now,
 	return LOOKUP_WAIT;
 }
 
+unsigned kad_lookup_within(const struct kad_lookup *l, const struct kad_id *distance)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct kad_id d = kad_distance(&l->cfg.target, &l->c[i]->id);
+
+		if (memcmp(&d, distance, sizeof d) > 0)
+			break;
+		n += l->c[i]->state != FAILED;
+	}
+	return n;
+}
+
+void kad_lookup_widen(struct kad_lookup *l, const struct kad_id *region)
+{
+	l->cfg.has_region = true;
+	l->cfg.region = *region;
+	l->done = false;
+}
+
 int kad_lookup_closest(const struct kad_lookup *l, unsigned k, struct kad_contact *out,
 		       int max)
 {

@@ -61,6 +61,11 @@ enum lookup_next { LOOKUP_ASK, LOOKUP_WAIT, LOOKUP_DONE };
 enum lookup_next kad_lookup_next(struct kad_lookup *l, uint64_t now,
 				 struct kad_contact *ask, uint64_t *wake);
 
+/* How many peers, not known to have failed, lie within `distance` of the target. */
+unsigned kad_lookup_within(const struct kad_lookup *l, const struct kad_id *distance);
+/* Go on, or begin, with this region; also after DONE, unless time or count ended it. */
+void kad_lookup_widen(struct kad_lookup *l, const struct kad_id *region);
+
 /* The nearest that answered, nearest first; those of the region beyond the
  * first `k` are included as far as `max` allows. */
 int kad_lookup_closest(const struct kad_lookup *l, unsigned k, struct kad_contact *out,

@@ -39,7 +39,7 @@ struct kad_op {
 	struct kad_op_config cfg;
 	enum op_state state;
 	unsigned busy; /* frames of ours on the stack: not to be freed */
-	bool asked_any;
+	bool widened; /* to look behind a crowd */
 	struct buf key, question, best;
 	struct kad_lookup *lookup;
 	LIST_HEAD(, op_ask) asks;
@@ -66,6 +66,12 @@ static enum kad_type question_type(enum kad_op_kind kind)
 static bool stores(enum kad_op_kind kind)
 {
 	return kind == OP_PROVIDE || kind == OP_PUT;
+}
+
+/* Does it want the nearest of all, or will a few do? */
+static bool wants_nearest(enum kad_op_kind kind)
+{
+	return stores(kind) || kind == OP_SEEK || kind == OP_MEASURE;
 }
 
 static void op_free(struct kad_op *op)
@@ -126,7 +132,7 @@ struct kad_op *kad_op_start(struct kad *k, const struct kad_op_config *cfg)
 		.self = *swarm_self(k->swarm),
 		.paths = ALPHA,
 		.path_end = BETA,
-		.closest = stores(cfg->kind) || cfg->kind == OP_SEEK ? KAD_K : BETA,
+		.closest = wants_nearest(cfg->kind) ? KAD_K : BETA,
 		.ask_max = ASK_MAX,
 		.now = kad_now(k),
 		.total_ms = LOOK_MS,
@@ -138,6 +144,10 @@ struct kad_op *kad_op_start(struct kad *k, const struct kad_op_config *cfg)
 		return NULL;
 	op->kad = k;
 	op->cfg = *cfg;
+	/* What is stored lies with all who are as near as 20 should be, so that
+	 * identities made up around the key do not have it to themselves. */
+	if (stores(cfg->kind))
+		lc.has_region = kad_size_radius(&k->size, KAD_K, &lc.region);
 	op->lookup = kad_lookup_new(&lc);
 	buf_append(&op->key, cfg->key, cfg->key_len);
 	kad_put_head(&op->question, question_type(cfg->kind), cfg->key, cfg->key_len);
@@ -401,6 +411,31 @@ static void begin_storing(struct kad_op *op)
 
 /* ---- the course of it ---- */
 
+/* A key crowded by more peers than there can be honest ones so near: look behind
+ * them.  True if the lookup goes on. */
+static bool look_behind_crowd(struct kad_op *op)
+{
+	struct kad_size *size = &op->kad->size;
+	struct kad_id near, region;
+
+	if (op->widened || (op->cfg.kind != OP_GET && op->cfg.kind != OP_PROVIDERS) ||
+	    !kad_size_radius(size, KAD_CROWD_OF, &near) || !kad_size_radius(size, KAD_K, &region) ||
+	    kad_lookup_within(op->lookup, &near) < KAD_CROWD)
+		return false;
+	op->widened = true;
+	kad_lookup_widen(op->lookup, &region);
+	return true;
+}
+
+static void measure(struct kad_op *op)
+{
+	struct kad_contact near[KAD_K];
+	struct kad_id target = kad_id_of(op->key.data, op->key.len);
+	int n = kad_lookup_closest(op->lookup, KAD_K, near, KAD_K);
+
+	kad_size_note(&op->kad->size, &target, near, n);
+}
+
 static void end_of_lookup(struct kad_op *op)
 {
 	bool nobody = !kad_lookup_answers(op->lookup);
@@ -422,6 +457,10 @@ static void end_of_lookup(struct kad_op *op)
 	case OP_FIND_PEER:
 		finish(op, nobody ? -ENETUNREACH : -ENOENT);
 		return;
+	case OP_MEASURE:
+		measure(op);
+		finish(op, nobody ? -ENETUNREACH : 0);
+		return;
 	default:
 		finish(op, nobody ? -ENETUNREACH : 0);
 		return;
@@ -439,6 +478,8 @@ static void pump(struct kad_op *op)
 
 		if (op->cfg.kind != OP_GET || op->values < VALUE_QUORUM)
 			what = kad_lookup_next(op->lookup, kad_now(op->kad), &c, &wake);
+		if (what == LOOKUP_DONE && op->values < VALUE_QUORUM && look_behind_crowd(op))
+			continue;
 		if (what == LOOKUP_DONE) {
 			struct op_ask *oa;
 

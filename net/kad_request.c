@@ -130,10 +130,10 @@ static void finish(struct kad_ask *a, int result, const struct kad_msg *m)
 	else if (a->st)
 		stream_reset(a->st);
 	a->st = NULL;
-	if (result == 0)
-		kad_answer_came(k, &a->peer, kad_now(k) - a->began);
-	else
+	if (result < 0)
 		kad_answer_failed(k, &a->peer, result);
+	else if (a->answered)
+		kad_answer_came(k, &a->peer, kad_now(k) - a->began);
 	a->done(a->arg, result, m);
 	if (a->state == OPENING)
 		a->state = ORPHAN;
@@ -298,7 +298,10 @@ void kad_asks_pulse(struct kad *k, uint64_t now)
 		again = false;
 		LIST_FOREACH(a, &k->asks, of_kad)
 			if (now >= a->deadline) {
-				finish(a, -ETIMEDOUT, NULL);
+				/* What has no answer was sent; that is all one can know. */
+				bool sent = !a->answered && a->state == WAITING;
+
+				finish(a, sent ? 0 : -ETIMEDOUT, NULL);
 				again = true;
 				break;
 			}

@@ -1,5 +1,6 @@
 /* Lookups, alone and in a simulated network of a thousand nodes. */
 #include "net/kad_lookup.h"
+#include "net/kad_size.h"
 #include "net/kad_table.h"
 #include "kad_testing.h"
 
@@ -252,9 +253,14 @@ static void a_region_is_asked_out_beyond_the_nearest(void **state)
 
 #define NODES 1000
 
+#define SYBILS 40
+
 struct net {
 	struct kad_table *tables[NODES];
 	bool hostile[NODES], dead[NODES];
+	/* Peers beyond the thousand, made up to lie around one key. */
+	struct kad_contact sybils[SYBILS];
+	int n_sybils;
 	uint64_t random;
 };
 
@@ -325,16 +331,28 @@ static int collude(const struct net *n, const struct kad_id *target, struct kad_
 	return found;
 }
 
+#define TOLD_MAX 80
+
 struct outcome {
-	struct kad_contact closest[KAD_K];
+	struct kad_contact closest[TOLD_MAX];
 	int n;
+	bool asked_who[NODES];
 	unsigned asked;
 	uint64_t took;
 	unsigned honest_near; /* of the three honest nodes nearest to the key, asked */
 };
 
+static bool crowded(const struct kad_lookup *l, const struct kad_size *size)
+{
+	struct kad_id near;
+
+	return size && kad_size_radius(size, KAD_CROWD_OF, &near) &&
+	       kad_lookup_within(l, &near) >= KAD_CROWD;
+}
+
+/* With `size` a key that is crowded is noticed. */
 static void look_up(struct net *n, const struct lookup_config *cfg, uint32_t from,
-		    struct outcome *out)
+		    const struct kad_size *size, struct outcome *out)
 {
 	static struct kad_contact all[NODES];
 	struct {
@@ -345,6 +363,7 @@ static void look_up(struct net *n, const struct lookup_config *cfg, uint32_t fro
 	struct peer_id near[3];
 	uint64_t now = 0, wake;
 	int flying = 0, n_near = 0;
+	bool widened = false;
 
 	*out = (struct outcome){ 0 };
 	sorted(all, NODES, &cfg->target);
@@ -362,13 +381,23 @@ static void look_up(struct net *n, const struct lookup_config *cfg, uint32_t fro
 	for (;;) {
 		enum lookup_next what = kad_lookup_next(l, now, &ask, &wake);
 
+		if (what == LOOKUP_DONE && !widened && crowded(l, size)) {
+			struct kad_id region;
+
+			assert_true(kad_size_radius(size, KAD_K, &region));
+			kad_lookup_widen(l, &region);
+			widened = true;
+			continue;
+		}
 		if (what == LOOKUP_DONE)
 			break;
 		if (what == LOOKUP_ASK) {
 			uint32_t who = number_of(&ask.peer);
+			if (who < NODES)
+				out->asked_who[who] = true;
 			for (int i = 0; i < 3; i++)
 				out->honest_near += peer_equal(&ask.peer, &near[i]);
-			if (n->dead[who])
+			if (who < NODES && n->dead[who])
 				continue;
 			assert_in_range(flying, 0, 63);
 			flight[flying].peer = ask.peer;
@@ -388,7 +417,10 @@ static void look_up(struct net *n, const struct lookup_config *cfg, uint32_t fro
 		flight[first] = flight[--flying];
 		struct kad_contact says[KAD_K];
 		int n_says = 0;
-		if (n->hostile[number_of(&who)]) {
+		if (number_of(&who) >= NODES) {
+			memcpy(says, n->sybils, sizeof says);
+			n_says = KAD_K;
+		} else if (n->hostile[number_of(&who)]) {
 			memcpy(says, colluders, sizeof says);
 			n_says = n_colluders;
 		} else {
@@ -399,7 +431,7 @@ static void look_up(struct net *n, const struct lookup_config *cfg, uint32_t fro
 			kad_lookup_heard(l, &who, &says[i].peer, NULL, 0);
 		kad_lookup_answered(l, &who);
 	}
-	out->n = kad_lookup_closest(l, cfg->closest, out->closest, KAD_K);
+	out->n = kad_lookup_closest(l, cfg->closest, out->closest, TOLD_MAX);
 	out->asked = kad_lookup_asked(l);
 	out->took = now;
 	kad_lookup_free(l);
@@ -428,7 +460,7 @@ static void in_a_thousand_nodes_the_twenty_nearest_are_found(void **state)
 		struct lookup_config cfg = for_network(n, from, KAD_K);
 		struct outcome o;
 
-		look_up(n, &cfg, from, &o);
+		look_up(n, &cfg, from, NULL, &o);
 		asked += o.asked;
 		sorted(all, NODES, &cfg.target);
 		assert_int_equal(o.n, KAD_K);
@@ -458,7 +490,7 @@ static void with_a_third_of_the_nodes_dead_the_nearest_alive_are_found(void **st
 		struct lookup_config cfg = for_network(n, from, 3);
 		struct outcome o;
 
-		look_up(n, &cfg, from, &o);
+		look_up(n, &cfg, from, NULL, &o);
 		found += o.honest_near == 3;
 		assert_in_range(o.took, 1, 60000);
 	}
@@ -480,7 +512,7 @@ static void b57_colluders_do_not_hide_a_record(void **state)
 		struct lookup_config cfg = for_network(n, from, 3);
 		struct outcome o;
 
-		look_up(n, &cfg, from, &o);
+		look_up(n, &cfg, from, NULL, &o);
 		found += o.honest_near > 0;
 	}
 	memset(n->hostile, 0, sizeof n->hostile);
@@ -500,11 +532,88 @@ static void without_disjoint_paths_they_would(void **state)
 		struct outcome o;
 
 		cfg.paths = 1;
-		look_up(n, &cfg, from, &o);
+		look_up(n, &cfg, from, NULL, &o);
 		found += o.honest_near > 0;
 	}
 	memset(n->hostile, 0, sizeof n->hostile);
 	assert_in_range(found, 0, 190);
+}
+
+static void measure(struct net *n, struct kad_size *size)
+{
+	*size = (struct kad_size){ 0 };
+	for (int i = 0; i < KAD_SIZE_NOTES; i++) {
+		uint32_t from = (uint32_t)(draw(n) % NODES);
+		struct lookup_config cfg = for_network(n, from, KAD_K);
+		struct outcome o;
+
+		look_up(n, &cfg, from, NULL, &o);
+		kad_size_note(size, &cfg.target, o.closest, o.n);
+	}
+}
+
+static void the_size_of_the_network_is_guessed_from_its_density(void **state)
+{
+	struct kad_size size;
+	struct kad_id near;
+
+	measure(*state, &size);
+	assert_in_range((unsigned)kad_size_nodes(&size), 800, 1200);
+	assert_true(kad_size_radius(&size, 20, &near));
+	assert_in_range(near.b[0], 256 * 20 / 1200, 256 * 20 / 800);
+	/* All of it is no region, and too few measurements say nothing. */
+	assert_false(kad_size_radius(&size, 800, &near));
+	size.n = 2;
+	assert_false(kad_size_radius(&size, 20, &near));
+}
+
+/* hostile.md 58: twice k made-up peers nearer to a key than any honest one, who
+ * name only each other and keep nothing. */
+static void b58_a_key_crowded_with_sybils_is_still_provided_and_found(void **state)
+{
+	struct net *n = *state;
+	struct kad_size size;
+	static struct kad_contact all[NODES];
+	struct lookup_config cfg = for_network(n, 1, KAD_K);
+	struct outcome told, asked;
+
+	measure(n, &size);
+	sorted(all, NODES, &cfg.target);
+	for (uint32_t i = FAR + 10; n->n_sybils < SYBILS; i++) {
+		struct kad_contact c = contact(i);
+		if (kad_nearer(&cfg.target, &c.id, &all[0].id) < 0)
+			n->sybils[n->n_sybils++] = c;
+	}
+	for (int i = 0; i < NODES; i++)
+		for (int j = 0; j < SYBILS; j++)
+			kad_table_offer(n->tables[i], &n->sybils[j].peer, NULL, 0, 0, 0);
+
+	/* Without looking farther the record would lie with them alone. */
+	look_up(n, &cfg, 1, NULL, &told);
+	for (int i = 0; i < told.n; i++)
+		assert_true(number_of(&told.closest[i].peer) >= NODES);
+	cfg.has_region = kad_size_radius(&size, KAD_K, &cfg.region);
+	assert_true(cfg.has_region);
+	look_up(n, &cfg, 1, NULL, &told);
+	int honest = 0;
+	for (int i = 0; i < told.n; i++)
+		honest += number_of(&told.closest[i].peer) < NODES;
+	assert_in_range(honest, 10, 40);
+
+	for (uint32_t from = 100; from < 150; from++) {
+		bool at_holder = false;
+		struct kad_id target = cfg.target;
+
+		cfg = for_network(n, from, 3);
+		cfg.target = target;
+		look_up(n, &cfg, from, &size, &asked);
+		for (int i = 0; i < told.n; i++) {
+			uint32_t who = number_of(&told.closest[i].peer);
+			at_holder |= who < NODES && asked.asked_who[who];
+		}
+		assert_true(at_holder);
+	}
+	n->n_sybils = 0;
 }
 
 int main(void)
@@ -522,6 +631,8 @@ int main(void)
 		cmocka_unit_test(with_a_third_of_the_nodes_dead_the_nearest_alive_are_found),
 		cmocka_unit_test(b57_colluders_do_not_hide_a_record),
 		cmocka_unit_test(without_disjoint_paths_they_would),
+		cmocka_unit_test(the_size_of_the_network_is_guessed_from_its_density),
+		cmocka_unit_test(b58_a_key_crowded_with_sybils_is_still_provided_and_found),
 	};
 	return cmocka_run_group_tests_name("kad_lookup", tests, build, tear_down);
 }
