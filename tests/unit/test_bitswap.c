@@ -217,7 +217,7 @@ static struct want *want(struct world *w, int peer, struct got *g, uint32_t i,
 {
 	struct want_request rq = {
 		.cid = cid_for(i),
-		.root = cid_for(0),
+		.root = cid_for(1),
 		.priority = WANT_READER,
 		.timeout_ms = timeout,
 	};
@@ -318,7 +318,7 @@ static void a_provider_is_found_through_the_dht(void **state)
 	struct addr known = address(w, 0);
 	struct got g = { 0 };
 	struct routing_stat st = { 0 };
-	struct cid root = cid_for(0);
+	struct cid root = cid_for(1);
 	int told = -1;
 
 	start(w, 1, &known);
