@@ -9,7 +9,7 @@
 #include <time.h>
 
 #define SIGNED_PREFIX "ipns-signature:"
-#define EOL	      0
+#define EOL           0
 #define YEAR_9999_S   INT64_C(253402300799)
 #define EXTRA_KEY     "_cairn"
 
@@ -181,14 +181,15 @@ static int64_t days_of(int year, int month, int day)
 	int in_era = y - era * 400;
 	int in_year = (153 * m + 2) / 5 + day - 1;
 
-	return (int64_t)era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year -
-	       719468;
+	return (int64_t)era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 +
+	       in_year - 719468;
 }
 
 /* RFC 3339, with any number of digits behind the point. */
 static int parse_time(const struct span *text, struct moment *out)
 {
-	static const uint8_t month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const uint8_t month_days[] = { 31, 28, 31, 30, 31, 30,
+					      31, 31, 30, 31, 30, 31 };
 	struct cursor in = cursor_over(text->p, text->len);
 	int year, month, day, hour, minute, second, offset = 0;
 
@@ -228,7 +229,8 @@ static int parse_time(const struct span *text, struct moment *out)
 	}
 	if (!cursor_done(&in))
 		return ERR_MALFORMED;
-	out->s = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
+	out->s = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second -
+		 offset;
 	out->ns = ns;
 	return 0;
 }
@@ -249,8 +251,8 @@ static void format_time(int64_t ms, char out[40])
 	snprintf(out + n, 40 - n, ".%03d000000Z", ms > 0 ? (int)(ms % 1000) : 0);
 }
 
-static void encode_data(struct buf *out, const struct ipns_record *rec, const char *validity,
-			uint64_t ttl)
+static void encode_data(struct buf *out, const struct ipns_record *rec,
+			const char *validity, uint64_t ttl)
 {
 	/* Keys by length, then by bytes. */
 	cbor_put_map(out, rec->extra_len ? 6 : 5);
@@ -270,7 +272,8 @@ static void encode_data(struct buf *out, const struct ipns_record *rec, const ch
 	cbor_put_uint(out, EOL);
 }
 
-int ipns_sign(struct buf *out, const struct secret_key *key, const struct ipns_record *rec)
+int ipns_sign(struct buf *out, const struct secret_key *key,
+	      const struct ipns_record *rec)
 {
 	struct buf data = { 0 }, text = { 0 }, entry = { 0 };
 	uint8_t v1[ED25519_SIGNATURE], v2[ED25519_SIGNATURE];
@@ -321,7 +324,8 @@ out:
 }
 
 /* The key that must have signed: in the record, or in the name itself. */
-static int find_key(const struct entry *e, const struct peer_id *name, struct public_key *key)
+static int find_key(const struct entry *e, const struct peer_id *name,
+		    struct public_key *key)
 {
 	struct peer_id owner;
 
@@ -427,7 +431,8 @@ int ipns_verify(struct ipns_record *out, const struct peer_id *name, const void 
 	uint64_t left_ms = (uint64_t)end_ms - (uint64_t)now_ms;
 	rec.ttl_ns = facts.ttl;
 	if (facts.ttl / 1000000 > left_ms)
-		rec.ttl_ns = left_ms > INT64_MAX / 1000000 ? INT64_MAX : left_ms * 1000000;
+		rec.ttl_ns =
+		    left_ms > INT64_MAX / 1000000 ? INT64_MAX : left_ms * 1000000;
 	if (extra.len <= sizeof rec.extra && extra.len) {
 		memcpy(rec.extra, extra.p, extra.len);
 		rec.extra_len = extra.len;

@@ -9,8 +9,8 @@
 #include "net/key.h"
 
 #define IPNS_RECORD_MAX 10240
-#define IPNS_VALUE_MAX	2048
-#define IPNS_KEY_MAX	(6 + PEER_ID_MAX) /* "/ipns/" | multihash */
+#define IPNS_VALUE_MAX  2048
+#define IPNS_KEY_MAX    (6 + PEER_ID_MAX) /* "/ipns/" | multihash */
 
 struct ipns_record {
 	char value[IPNS_VALUE_MAX]; /* "/ipfs/…", NUL-terminated */
@@ -23,11 +23,13 @@ struct ipns_record {
 };
 
 /* Sign a record (V1 and V2 fields, like Kubo and Helia).  0 or -EMSGSIZE. */
-int ipns_sign(struct buf *out, const struct secret_key *key, const struct ipns_record *rec);
+int ipns_sign(struct buf *out, const struct secret_key *key,
+	      const struct ipns_record *rec);
 
 /*
  * Verify the bytes of a record for `name` at `now_ms` and decode.
- * 0, ERR_MALFORMED, ERR_CORRUPT (signature, key, or copies that differ), -ETIME (expired).
+ * 0, ERR_MALFORMED, ERR_CORRUPT (signature, key, or copies that differ), -ETIME
+ * (expired).
  */
 int ipns_verify(struct ipns_record *out, const struct peer_id *name, const void *data,
 		size_t len, int64_t now_ms);

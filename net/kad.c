@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REFRESH_MS	 (10 * 60 * 1000)
-#define REFRESH_BITS_MAX 14  /* deeper buckets are filled by the lookup of our own place */
-#define SETTLE_MS	 1000
-#define CHECK_SMALL_MS	 10000
-#define CHECK_MS	 60000
-#define CHECKS_MAX	 10
+#define REFRESH_MS       (10 * 60 * 1000)
+#define REFRESH_BITS_MAX 14 /* deeper buckets are filled by the lookup of our own place  \
+			     */
+#define SETTLE_MS      1000
+#define CHECK_SMALL_MS 10000
+#define CHECK_MS       60000
+#define CHECKS_MAX     10
 
 int kad_new(struct kad **out, struct swarm *swarm, const char *protocol,
 	    enum kad_scope scope, enum dht_mode mode, const struct kad_env *env)
@@ -159,7 +160,8 @@ static uint64_t group_of(const struct addr *a)
 		return 1u << 16 | (uint32_t)a->bytes[1] << 8 | a->bytes[2];
 	if (a->len >= 17 && a->bytes[0] == 41)
 		return UINT64_C(1) << 32 | (uint32_t)a->bytes[1] << 24 |
-		       (uint32_t)a->bytes[2] << 16 | (uint32_t)a->bytes[3] << 8 | a->bytes[4];
+		       (uint32_t)a->bytes[2] << 16 | (uint32_t)a->bytes[3] << 8 |
+		       a->bytes[4];
 	return 0;
 }
 
@@ -252,7 +254,8 @@ void kad_answer_failed(struct kad *k, const struct peer_id *p, int why)
 	if (why == -EPROTONOSUPPORT)
 		kad_table_remove(k->table, p);
 	else if (kad_table_failed(k->table, p))
-		log_line(LOG_DEBUG, "dht: a peer does not answer (%s), dropped", err_text(why));
+		log_line(LOG_DEBUG, "dht: a peer does not answer (%s), dropped",
+			 err_text(why));
 }
 
 /* ---- keeping it fresh ---- */
@@ -266,7 +269,7 @@ static void choose_mode(struct kad *k)
 	bool public = false;
 
 	for (int i = 0; i < n; i++)
-		public |= !local(&a[i]) && !addr_unspecified(&a[i]);
+	public |= !local(&a[i]) && !addr_unspecified(&a[i]);
 	k->isolated = k->mode == DHT_SERVER && !public;
 	bool serve = k->mode == DHT_SERVER ||
 		     (k->mode == DHT_AUTO && (k->scope != SCOPE_PUBLIC || public));
@@ -285,11 +288,9 @@ static void on_sought(void *arg, int result)
 
 static void seek(struct kad *k, enum kad_op_kind kind, const void *key, size_t key_len)
 {
-	struct kad_op_config cfg = { .kind = kind,
-				     .key = key,
-				     .key_len = key_len,
-				     .done = on_sought,
-				     .arg = k };
+	struct kad_op_config cfg = {
+		.kind = kind, .key = key, .key_len = key_len, .done = on_sought, .arg = k
+	};
 
 	k->seeking = kad_op_start(k, &cfg);
 }
@@ -352,7 +353,8 @@ void kad_tick(struct kad *k, uint64_t now)
 		return;
 	/* In a small network everybody should know everybody: whoever comes late
 	 * is found by looking around again. */
-	bool settle = k->unsettled && (!k->self_sought || now - k->self_sought >= SETTLE_MS);
+	bool settle =
+	    k->unsettled && (!k->self_sought || now - k->self_sought >= SETTLE_MS);
 	bool refresh = now - k->refreshed >= REFRESH_MS;
 	if (settle || refresh) {
 		k->unsettled = false;

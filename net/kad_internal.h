@@ -71,11 +71,11 @@ struct kad {
 
 	struct kad_size size;
 	uint64_t rtt_ms, rtt_var_ms; /* of answers; 0: none yet */
-	uint64_t self_sought;	     /* when our own place was looked up last */
+	uint64_t self_sought;        /* when our own place was looked up last */
 	uint64_t refreshed, checked;
-	bool unsettled; /* a new peer is in a small table: look around again */
+	bool unsettled;         /* a new peer is in a small table: look around again */
 	struct kad_op *seeking; /* the look-up of our own place, or a refresh */
-	int refresh_bits;	/* the bucket to be refreshed next; -1: none */
+	int refresh_bits;       /* the bucket to be refreshed next; -1: none */
 	struct peer_id guarded[SMALL_TABLE]; /* protected from being trimmed */
 	int n_guarded;
 };
@@ -114,7 +114,8 @@ typedef void (*kad_answer_fn)(void *arg, int result, const struct kad_msg *m);
  * comes once, not from inside this call; NULL if out of memory.
  */
 struct kad_ask *kad_ask(struct kad *k, const struct peer_id *p, const struct buf *message,
-			bool answered, uint64_t patience_ms, kad_answer_fn done, void *arg);
+			bool answered, uint64_t patience_ms, kad_answer_fn done,
+			void *arg);
 /* No answer is wanted any more: done is not called. */
 void kad_ask_cancel(struct kad_ask *a);
 void kad_asks_pulse(struct kad *k, uint64_t now);
@@ -145,7 +146,8 @@ struct kad_op_config {
 	/* OP_GET: each better one */
 	void (*value_came)(void *arg, const uint8_t *value, size_t len);
 	/* Last, never from inside kad_op_start(): 0 or a count; negative: -ENETUNREACH
-	 * (nobody to ask), -ENOENT (peer or value not found), -ECANCELED.  May be NULL. */
+	 * (nobody to ask), -ENOENT (peer or value not found), -ECANCELED.  May be NULL.
+	 */
 	void (*done)(void *arg, int result);
 	void *arg;
 };

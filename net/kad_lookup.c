@@ -16,10 +16,10 @@ struct candidate {
 	struct peer_id peer;
 	struct kad_id id;
 	enum state state;
-	uint16_t paths;	  /* a bit for each path that knows it */
-	uint8_t path;	  /* on which it was asked */
-	uint8_t named;	  /* how many it has named */
-	uint64_t asked;	  /* when */
+	uint16_t paths; /* a bit for each path that knows it */
+	uint8_t path;   /* on which it was asked */
+	uint8_t named;  /* how many it has named */
+	uint64_t asked; /* when */
 	uint16_t addrs_len;
 	uint8_t addrs[];
 };
@@ -30,7 +30,7 @@ struct kad_lookup {
 	struct candidate **c; /* nearest first */
 	size_t n, cap;
 	unsigned asked, answers;
-	unsigned turn;	     /* the path that is served next */
+	unsigned turn;       /* the path that is served next */
 	uint16_t paths_used; /* paths that have known a peer */
 	bool done;
 };
@@ -151,7 +151,8 @@ static void add(struct kad_lookup *l, unsigned path, const struct peer_id *p,
 	struct candidate *new = malloc(sizeof *new + addrs_len);
 	if (!new)
 		return;
-	*new = (struct candidate){ .peer = *p, .id = id, .paths = (uint16_t)(1u << path) };
+	*new =
+	    (struct candidate){ .peer = *p, .id = id, .paths = (uint16_t)(1u << path) };
 	new->addrs_len = (uint16_t)addrs_len;
 	if (addrs_len)
 		memcpy(new->addrs, addrs, addrs_len);

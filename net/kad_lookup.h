@@ -28,7 +28,7 @@ struct kad_lookup;
 struct lookup_config {
 	struct kad_id target;
 	struct peer_id self; /* never asked */
-	unsigned paths;	     /* α: so many questions at a time, 1 to LOOKUP_PATHS_MAX */
+	unsigned paths;      /* α: so many questions at a time, 1 to LOOKUP_PATHS_MAX */
 	unsigned path_end;   /* β: so many nearest of a path must have answered */
 	unsigned closest;    /* and so many of all: 20 where a record is to be stored */
 	unsigned ask_max;    /* questions in all */

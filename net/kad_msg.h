@@ -25,14 +25,14 @@ enum kad_type {
 	KAD_PING = 5,
 };
 
-#define KAD_K		     20	       /* peers of a bucket, of an answer, that keep a record */
-#define KAD_REQUEST_MAX	     65536     /* bytes of a request we read */
-#define KAD_ANSWER_MAX	     (4 << 20) /* and of an answer, as in go-libp2p */
-#define KAD_KEY_MAX	     256       /* of values and lookups */
+#define KAD_K                20 /* peers of a bucket, of an answer, that keep a record */
+#define KAD_REQUEST_MAX      65536     /* bytes of a request we read */
+#define KAD_ANSWER_MAX       (4 << 20) /* and of an answer, as in go-libp2p */
+#define KAD_KEY_MAX          256       /* of values and lookups */
 #define KAD_PROVIDER_KEY_MAX 80
-#define KAD_PEERS_MAX	     50000 /* elements of one message */
-#define KAD_ADDRS_MAX	     8	   /* addresses we use of one peer */
-#define KAD_ADDRS_SIZE	     1024  /* and their bytes in all, packed */
+#define KAD_PEERS_MAX        50000 /* elements of one message */
+#define KAD_ADDRS_MAX        8     /* addresses we use of one peer */
+#define KAD_ADDRS_SIZE       1024  /* and their bytes in all, packed */
 
 struct kad_msg {
 	uint32_t type; /* an enum kad_type */
@@ -42,7 +42,7 @@ struct kad_msg {
 	const uint8_t *record_key, *value;
 	size_t record_key_len, value_len;
 	uint32_t n_closer, n_providers; /* as sent, not yet judged */
-	const uint8_t *body;		/* the whole message, for kad_peers() */
+	const uint8_t *body;            /* the whole message, for kad_peers() */
 	size_t body_len;
 };
 

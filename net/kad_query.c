@@ -15,12 +15,12 @@
 
 #include <stdlib.h>
 
-#define ALPHA	     10
-#define BETA	     3
-#define ASK_MAX	     256
-#define LOOK_MS	     50000 /* and 10 s to store: a minute in all */
-#define VALUE_QUORUM 16
-#define TELL_MAX     80
+#define ALPHA               10
+#define BETA                3
+#define ASK_MAX             256
+#define LOOK_MS             50000 /* and 10 s to store: a minute in all */
+#define VALUE_QUORUM        16
+#define TELL_MAX            80
 #define PROVIDERS_OF_ANSWER 1024
 
 enum op_state { LOOKING, STORING, ENDED };
@@ -39,11 +39,11 @@ struct kad_op {
 	struct kad_op_config cfg;
 	enum op_state state;
 	unsigned busy; /* frames of ours on the stack: not to be freed */
-	bool widened; /* to look behind a crowd */
+	bool widened;  /* to look behind a crowd */
 	struct buf key, question, best;
 	struct kad_lookup *lookup;
 	LIST_HEAD(, op_ask) asks;
-	unsigned values; /* answers that held a valid one */
+	unsigned values;                   /* answers that held a valid one */
 	struct peer_id have[VALUE_QUORUM]; /* who gave `best` */
 	unsigned n_have;
 	int told;
@@ -167,7 +167,8 @@ struct kad_op *kad_op_start(struct kad *k, const struct kad_op_config *cfg)
 
 /* ---- what answers say ---- */
 
-static void take_closer(struct kad_op *op, const struct peer_id *from, const struct kad_msg *m)
+static void take_closer(struct kad_op *op, const struct peer_id *from,
+			const struct kad_msg *m)
 {
 	struct kad *k = op->kad;
 	struct kad_peers w = kad_closer(m);
@@ -188,7 +189,8 @@ static void take_closer(struct kad_op *op, const struct peer_id *from, const str
 	buf_release(&packed);
 }
 
-static void learn(struct kad *k, const struct peer_id *p, const uint8_t *packed, size_t len)
+static void learn(struct kad *k, const struct peer_id *p, const uint8_t *packed,
+		  size_t len)
 {
 	struct addr a[KAD_ADDRS_MAX];
 	int n = kad_addrs(packed, len, a, KAD_ADDRS_MAX);
@@ -227,7 +229,8 @@ static void take_peer(struct kad_op *op, const struct kad_msg *m)
 	struct buf packed = { 0 };
 
 	for (int i = 0; i < KAD_K + 1 && kad_peer_next(&w, &p); i++) {
-		if (p.id.len != op->key.len || memcmp(p.id.bytes, op->key.data, p.id.len) != 0)
+		if (p.id.len != op->key.len ||
+		    memcmp(p.id.bytes, op->key.data, p.id.len) != 0)
 			continue;
 		buf_clear(&packed);
 		kad_repack(k, p.addrs, p.addrs_len, &packed);
@@ -241,7 +244,8 @@ static void take_peer(struct kad_op *op, const struct kad_msg *m)
 }
 
 /* False if the peer has sent something that is no value for this key. */
-static bool take_value(struct kad_op *op, const struct peer_id *from, const struct kad_msg *m)
+static bool take_value(struct kad_op *op, const struct peer_id *from,
+		       const struct kad_msg *m)
 {
 	const struct kad_env *env = &op->kad->env;
 
@@ -254,8 +258,8 @@ static bool take_value(struct kad_op *op, const struct peer_id *from, const stru
 	bool same = op->best.len == m->value_len &&
 		    memcmp(op->best.data, m->value, m->value_len) == 0;
 	if (!same && (!op->best.len ||
-		      env->better(env->arg, op->key.data, op->key.len, m->value, m->value_len,
-				  op->best.data, op->best.len) > 0)) {
+		      env->better(env->arg, op->key.data, op->key.len, m->value,
+				  m->value_len, op->best.data, op->best.len) > 0)) {
 		op->n_have = 0;
 		buf_clear(&op->best);
 		buf_append(&op->best, m->value, m->value_len);
@@ -364,7 +368,8 @@ static void keep_here(struct kad_op *op)
 	struct kad_id place = kad_id_of(op->key.data, op->key.len);
 
 	if (op->cfg.kind == OP_PROVIDE)
-		providers_add(k->providers, &place, swarm_self(k->swarm), NULL, 0, kad_now(k));
+		providers_add(k->providers, &place, swarm_self(k->swarm), NULL, 0,
+			      kad_now(k));
 	else
 		kad_keep_value(k, op->key.data, op->key.len, op->best.data, op->best.len);
 }
@@ -387,7 +392,8 @@ static void put_message(const struct kad_op *op, struct buf *out)
 		kad_put_provider(out, swarm_self(op->kad->swarm), own.data, own.len);
 	} else {
 		kad_put_head(out, KAD_PUT_VALUE, op->key.data, op->key.len);
-		kad_put_record(out, op->key.data, op->key.len, op->best.data, op->best.len);
+		kad_put_record(out, op->key.data, op->key.len, op->best.data,
+			       op->best.len);
 	}
 	buf_release(&own);
 }
@@ -419,7 +425,8 @@ static bool look_behind_crowd(struct kad_op *op)
 	struct kad_id near, region;
 
 	if (op->widened || (op->cfg.kind != OP_GET && op->cfg.kind != OP_PROVIDERS) ||
-	    !kad_size_radius(size, KAD_CROWD_OF, &near) || !kad_size_radius(size, KAD_K, &region) ||
+	    !kad_size_radius(size, KAD_CROWD_OF, &near) ||
+	    !kad_size_radius(size, KAD_K, &region) ||
 	    kad_lookup_within(op->lookup, &near) < KAD_CROWD)
 		return false;
 	op->widened = true;
@@ -478,7 +485,8 @@ static void pump(struct kad_op *op)
 
 		if (op->cfg.kind != OP_GET || op->values < VALUE_QUORUM)
 			what = kad_lookup_next(op->lookup, kad_now(op->kad), &c, &wake);
-		if (what == LOOKUP_DONE && op->values < VALUE_QUORUM && look_behind_crowd(op))
+		if (what == LOOKUP_DONE && op->values < VALUE_QUORUM &&
+		    look_behind_crowd(op))
 			continue;
 		if (what == LOOKUP_DONE) {
 			struct op_ask *oa;
@@ -515,7 +523,8 @@ bool kad_ops_pulse(struct kad *k, uint64_t now)
 	for (op = LIST_FIRST(&k->ops); op; op = next) {
 		enter(op);
 		pump(op);
-		/* One that has ended is off the list, and its end may have ended others. */
+		/* One that has ended is off the list, and its end may have ended others.
+		 */
 		next = op->state == ENDED ? LIST_FIRST(&k->ops) : LIST_NEXT(op, of_kad);
 		leave(op);
 	}

@@ -106,7 +106,7 @@ static struct stream *kept_stream(struct kad *k, const struct peer_id *p)
 {
 	struct kad_idle *i;
 
-	TAILQ_FOREACH(i, &k->idle, of_kad)
+	TAILQ_FOREACH (i, &k->idle, of_kad)
 		if (peer_equal(&i->peer, p)) {
 			struct stream *st = i->st;
 
@@ -247,13 +247,16 @@ static void on_opened(void *arg, struct stream *st, int result)
 }
 
 struct kad_ask *kad_ask(struct kad *k, const struct peer_id *p, const struct buf *message,
-			bool answered, uint64_t patience_ms, kad_answer_fn done, void *arg)
+			bool answered, uint64_t patience_ms, kad_answer_fn done,
+			void *arg)
 {
 	struct kad_ask *a = calloc(1, sizeof *a);
 
 	if (!a)
 		return NULL;
-	*a = (struct kad_ask){ .kad = k, .peer = *p, .answered = answered, .done = done, .arg = arg };
+	*a = (struct kad_ask){
+		.kad = k, .peer = *p, .answered = answered, .done = done, .arg = arg
+	};
 	a->in.max = KAD_ANSWER_MAX;
 	a->type = message->data[1]; /* every message begins with its type */
 	a->began = kad_now(k);
@@ -297,14 +300,14 @@ void kad_asks_pulse(struct kad *k, uint64_t now)
 	do {
 		again = false;
 		LIST_FOREACH(a, &k->asks, of_kad)
-			if (now >= a->deadline) {
-				/* What has no answer was sent; that is all one can know. */
-				bool sent = !a->answered && a->state == WAITING;
+		if (now >= a->deadline) {
+			/* What has no answer was sent; that is all one can know. */
+			bool sent = !a->answered && a->state == WAITING;
 
-				finish(a, sent ? 0 : -ETIMEDOUT, NULL);
-				again = true;
-				break;
-			}
+			finish(a, sent ? 0 : -ETIMEDOUT, NULL);
+			again = true;
+			break;
+		}
 	} while (again);
 	while ((i = TAILQ_FIRST(&k->idle)) && now - i->since >= IDLE_MS)
 		idle_drop(i);

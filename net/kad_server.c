@@ -9,9 +9,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define IDLE_MS	      60000
-#define QUEUE_MAX     (1 << 20) /* answers that the peer does not read */
-#define PROVIDERS_MAX 256
+#define IDLE_MS        60000
+#define QUEUE_MAX      (1 << 20) /* answers that the peer does not read */
+#define PROVIDERS_MAX  256
 #define PROVIDERS_SIZE (128 << 10) /* of one answer */
 
 struct kad_service {
@@ -42,7 +42,8 @@ static void add_closer(struct kad_service *s, const struct kad_msg *m,
 }
 
 /* Where the peer itself is, if we know: also a client's address, and our own. */
-static bool add_target(struct kad_service *s, const struct kad_msg *m, struct peer_id *target)
+static bool add_target(struct kad_service *s, const struct kad_msg *m,
+		       struct peer_id *target)
 {
 	struct kad *k = s->kad;
 	struct addr a[2 * KAD_ADDRS_MAX];
@@ -55,8 +56,8 @@ static bool add_target(struct kad_service *s, const struct kad_msg *m, struct pe
 	if (peer_equal(target, swarm_self(k->swarm)))
 		kad_own_addrs(k, &packed);
 	else
-		kad_pack_fitting(k, a, swarm_lookup(k->swarm, target, a, 2 * KAD_ADDRS_MAX),
-				 &packed);
+		kad_pack_fitting(
+		    k, a, swarm_lookup(k->swarm, target, a, 2 * KAD_ADDRS_MAX), &packed);
 	if (packed.len && !packed.failed) {
 		kad_put_closer(&s->out, target, packed.data, packed.len);
 		added = true;
@@ -156,8 +157,8 @@ static int add_provider(struct kad_service *s, const struct kad_msg *m)
 			continue;
 		kad_repack(k, p.addrs, p.addrs_len, &packed);
 		if (packed.len && !packed.failed)
-			providers_add(k->providers, &place, &p.id, packed.data, packed.len,
-				      kad_now(k));
+			providers_add(k->providers, &place, &p.id, packed.data,
+				      packed.len, kad_now(k));
 		break;
 	}
 	buf_release(&packed);
@@ -173,8 +174,8 @@ static int get_providers(struct kad_service *s, const struct kad_msg *m)
 	if (!provider_key(m))
 		return ERR_MALFORMED;
 	struct kad_id place = kad_id_of(m->key, m->key_len);
-	int n = providers_get(k->providers, &place, kad_now(k), randombytes_random(), found,
-			      PROVIDERS_MAX);
+	int n = providers_get(k->providers, &place, kad_now(k), randombytes_random(),
+			      found, PROVIDERS_MAX);
 	kad_put_head(&s->out, KAD_GET_PROVIDERS, m->key, m->key_len);
 	add_closer(s, m, NULL);
 	kad_own_addrs(k, &own);

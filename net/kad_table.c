@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-#define GROUP_IN_TABLE	3
+#define GROUP_IN_TABLE  3
 #define GROUP_IN_BUCKET 2
-#define FAILURES_MAX	2
+#define FAILURES_MAX    2
 
 struct entry {
 	struct peer_id peer;
@@ -92,7 +92,7 @@ static int set_addrs(struct entry *e, const uint8_t *addrs, size_t len)
 
 /* Is there room for one more of this group?  `not` is not counted. */
 static bool group_fits(const struct kad_table *t, const struct bucket *b, uint64_t group,
-		       const struct entry *not)
+		       const struct entry * not )
 {
 	int in_table = 0, in_bucket = 0;
 
@@ -102,7 +102,7 @@ static bool group_fits(const struct kad_table *t, const struct bucket *b, uint64
 		for (int j = 0; t->buckets[i] && j < t->buckets[i]->n; j++) {
 			const struct entry *e = &t->buckets[i]->e[j];
 
-			if (e->group != group || e == not)
+			if (e->group != group || e == not )
 				continue;
 			in_table++;
 			in_bucket += t->buckets[i] == b;

@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define NAMES_MAX	1024 /* held in memory; any number on disk */
-#define REFRESH_MIN_MS	1000
-#define RETRY_FIRST_MS	2000
-#define RETRY_LAST_MS	60000
+#define NAMES_MAX      1024 /* held in memory; any number on disk */
+#define REFRESH_MIN_MS 1000
+#define RETRY_FIRST_MS 2000
+#define RETRY_LAST_MS  60000
 
 uint64_t names_now(const struct names *n)
 {
@@ -35,7 +35,8 @@ void names_wake(struct names *n, uint64_t when)
 
 	if (n->closing)
 		return;
-	if (!uv_is_active((uv_handle_t *)&n->timer) || uv_timer_get_due_in(&n->timer) > in)
+	if (!uv_is_active((uv_handle_t *)&n->timer) ||
+	    uv_timer_get_due_in(&n->timer) > in)
 		uv_timer_start(&n->timer, on_timer, in, 0);
 }
 
@@ -53,8 +54,9 @@ static void name_free(struct name *nm)
 
 static bool in_use(const struct name *nm)
 {
-	return nm->own || nm->n_ready || nm->getting || nm->putting || !TAILQ_EMPTY(&nm->waiters) ||
-	       !LIST_EMPTY(&nm->watches) || !TAILQ_EMPTY(&nm->publishes);
+	return nm->own || nm->n_ready || nm->getting || nm->putting ||
+	       !TAILQ_EMPTY(&nm->waiters) || !LIST_EMPTY(&nm->watches) ||
+	       !TAILQ_EMPTY(&nm->publishes);
 }
 
 /* Those that nobody uses leave the memory; the disk has them. */
@@ -86,7 +88,8 @@ static void load(struct name *nm)
 		r = ipns_verify(&nm->rec, &nm->id, b.data, b.len, 0);
 	if (r < 0) {
 		if (r != -ENOENT)
-			log_line(LOG_WARN, "name %s: the record on disk cannot be used: %s",
+			log_line(LOG_WARN,
+				 "name %s: the record on disk cannot be used: %s",
 				 nm->file, err_text(r));
 		buf_release(&b);
 		return;
@@ -110,7 +113,7 @@ static struct name *find(const struct names *n, const struct peer_id *id)
 {
 	struct name *nm;
 
-	TAILQ_FOREACH(nm, &n->all, of_names)
+	TAILQ_FOREACH (nm, &n->all, of_names)
 		if (peer_equal(&nm->id, id))
 			return nm;
 	return NULL;
@@ -167,7 +170,7 @@ static void sweep(struct names *n)
 	if (!n->left_any)
 		return;
 	n->left_any = false;
-	TAILQ_FOREACH(nm, &n->all, of_names) {
+	TAILQ_FOREACH (nm, &n->all, of_names) {
 		struct name_watch *w = LIST_FIRST(&nm->watches), *next;
 
 		for (; w; w = next) {
@@ -192,8 +195,8 @@ static void notify(struct name *nm)
 	tell(nm, &r);
 	n->notifying = true;
 	LIST_FOREACH(w, &nm->watches, of_name)
-		if (w->moved)
-			w->moved(w->arg, &r);
+	if (w->moved)
+		w->moved(w->arg, &r);
 	if (!outer)
 		sweep(n);
 }
@@ -261,7 +264,8 @@ static void plan_refresh(struct name *nm, int result)
 		if (wait < REFRESH_MIN_MS)
 			wait = REFRESH_MIN_MS;
 	} else {
-		nm->refresh_wait = nm->refresh_wait ? nm->refresh_wait * 2 : RETRY_FIRST_MS;
+		nm->refresh_wait =
+		    nm->refresh_wait ? nm->refresh_wait * 2 : RETRY_FIRST_MS;
 		if (nm->refresh_wait > RETRY_LAST_MS)
 			nm->refresh_wait = RETRY_LAST_MS;
 		wait = nm->refresh_wait;
@@ -318,7 +322,8 @@ static void ask(struct name *nm)
 /* ---- resolving ---- */
 
 void names_resolve(struct names *n, const struct peer_id *name, enum resolve_how how,
-		   void (*done)(void *arg, int result, const struct resolved *r), void *arg)
+		   void (*done)(void *arg, int result, const struct resolved *r),
+		   void *arg)
 {
 	struct waiter *w = calloc(1, sizeof *w);
 	struct name *nm = w ? names_get(n, name) : NULL;
@@ -330,8 +335,8 @@ void names_resolve(struct names *n, const struct peer_id *name, enum resolve_how
 		return;
 	}
 	*w = (struct waiter){ .name = nm, .done = done, .arg = arg };
-	bool at_once = nm->bytes.len && how != RESOLVE_REFRESH &&
-		       (how == RESOLVE_FAST || fresh(nm));
+	bool at_once =
+	    nm->bytes.len && how != RESOLVE_REFRESH && (how == RESOLVE_FAST || fresh(nm));
 	if (at_once) {
 		TAILQ_INSERT_TAIL(&n->ready, w, in);
 		nm->n_ready++;
@@ -366,7 +371,8 @@ static void answer_ready(struct names *n)
 /* ---- following ---- */
 
 struct name_watch *names_watch(struct names *n, const struct peer_id *name,
-			       void (*moved)(void *arg, const struct resolved *r), void *arg)
+			       void (*moved)(void *arg, const struct resolved *r),
+			       void *arg)
 {
 	struct name_watch *w = calloc(1, sizeof *w);
 	struct name *nm = w ? names_get(n, name) : NULL;
@@ -403,7 +409,7 @@ static void on_timer(uv_timer_t *t)
 	uint64_t now = names_now(n), next = UINT64_MAX;
 	struct name *nm;
 
-	TAILQ_FOREACH(nm, &n->all, of_names) {
+	TAILQ_FOREACH (nm, &n->all, of_names) {
 		uint64_t due = name_publish_tick(nm, now);
 
 		if (due < next)
@@ -429,7 +435,8 @@ static int name_of_key(struct peer_id *out, const void *key, size_t key_len)
 			   : ERR_MALFORMED;
 }
 
-static int check(void *arg, const void *key, size_t key_len, const void *value, size_t len)
+static int check(void *arg, const void *key, size_t key_len, const void *value,
+		 size_t len)
 {
 	struct ipns_record rec;
 	struct peer_id name;
@@ -445,7 +452,8 @@ static int better(void *arg, const void *a, size_t a_len, const void *b, size_t 
 
 /* A record that comes to us as a server is news, if it is of a name in use;
  * strangers' names are not kept. */
-static void stored(void *arg, const void *key, size_t key_len, const void *value, size_t len)
+static void stored(void *arg, const void *key, size_t key_len, const void *value,
+		   size_t len)
 {
 	struct names *n = arg;
 	struct peer_id id;
@@ -464,7 +472,7 @@ static void on_online(void *arg)
 
 	names_put_pending(n);
 	/* Followers that could ask nobody ask now. */
-	TAILQ_FOREACH(nm, &n->all, of_names)
+	TAILQ_FOREACH (nm, &n->all, of_names)
 		if (!LIST_EMPTY(&nm->watches) && !fresh(nm)) {
 			nm->refresh_wait = 0;
 			nm->refresh_at = 0;
@@ -530,7 +538,7 @@ void names_free(struct names *n)
 	n->closing = true;
 	routing_unvalidate(n->routing, n);
 	routing_watch(n->routing, NULL, NULL);
-	TAILQ_FOREACH(nm, &n->all, of_names) {
+	TAILQ_FOREACH (nm, &n->all, of_names) {
 		if (nm->getting)
 			query_cancel(nm->getting);
 		name_publish_end(nm);

@@ -1,8 +1,8 @@
 /*
  * Names: publishing our own, resolving and following others'.  Loop thread
  * only.  The newest verified record of every name ever resolved is kept on
- * disk (directory `names/`), so a name opens at once and never goes back, across restarts;
- * sequence numbers of our own are durable before a record leaves.
+ * disk (directory `names/`), so a name opens at once and never goes back, across
+ * restarts; sequence numbers of our own are durable before a record leaves.
  */
 #ifndef NET_NAMES_H
 #define NET_NAMES_H
@@ -39,11 +39,13 @@ struct resolved {
  * What a name says.  A record within its TTL is answered from memory or disk;
  * an older one is refreshed through routing first, unless `fast`, which takes
  * what is there and refreshes behind.  `refresh` asks the network always.
- * done (never from inside this call): 0 and a result; -ENOENT: no record anywhere; -ENETUNREACH.
+ * done (never from inside this call): 0 and a result; -ENOENT: no record anywhere;
+ * -ENETUNREACH.
  */
 enum resolve_how { RESOLVE_NORMAL, RESOLVE_FAST, RESOLVE_REFRESH };
 void names_resolve(struct names *n, const struct peer_id *name, enum resolve_how how,
-		   void (*done)(void *arg, int result, const struct resolved *r), void *arg);
+		   void (*done)(void *arg, int result, const struct resolved *r),
+		   void *arg);
 
 /*
  * Follow a name: it is refreshed when its TTL ends, and `moved` is called with
@@ -51,7 +53,8 @@ void names_resolve(struct names *n, const struct peer_id *name, enum resolve_how
  */
 struct name_watch;
 struct name_watch *names_watch(struct names *n, const struct peer_id *name,
-			       void (*moved)(void *arg, const struct resolved *r), void *arg);
+			       void (*moved)(void *arg, const struct resolved *r),
+			       void *arg);
 void name_unwatch(struct name_watch *w);
 
 #endif

@@ -18,13 +18,14 @@ struct name_file {
 	void (*on_written)(void *arg, uint64_t version, int result);
 	void *arg;
 	bool working, freed;
-	uint64_t version;	   /* handed out last */
-	uint64_t writing;	   /* what the worker has */
+	uint64_t version;          /* handed out last */
+	uint64_t writing;          /* what the worker has */
 	struct buf waiting, taken; /* to be written next; the worker's */
 	int result;
 };
 
-int name_file_new(struct name_file **out, uv_loop_t *loop, const char *dir, const char *name,
+int name_file_new(struct name_file **out, uv_loop_t *loop, const char *dir,
+		  const char *name,
 		  void (*on_written)(void *arg, uint64_t version, int result), void *arg)
 {
 	struct name_file *f = calloc(1, sizeof *f);

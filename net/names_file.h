@@ -14,7 +14,8 @@ struct name_file;
 
 /* `on_written` is called on the loop thread when `version` and all before it are
  * durable or overtaken, or could not be written (result < 0). */
-int name_file_new(struct name_file **out, uv_loop_t *loop, const char *dir, const char *name,
+int name_file_new(struct name_file **out, uv_loop_t *loop, const char *dir,
+		  const char *name,
 		  void (*on_written)(void *arg, uint64_t version, int result), void *arg);
 /* What was handed in is still written; on_written comes no more. */
 void name_file_free(struct name_file *f);

@@ -12,9 +12,9 @@
 
 #include <sys/queue.h>
 
-#define REPUBLISH_MS	    ((uint64_t)4 * 3600 * 1000)
+#define REPUBLISH_MS        ((uint64_t)4 * 3600 * 1000)
 #define DEFAULT_LIFETIME_MS ((uint64_t)48 * 3600 * 1000)
-#define DEFAULT_TTL_MS	    ((uint64_t)5 * 60 * 1000)
+#define DEFAULT_TTL_MS      ((uint64_t)5 * 60 * 1000)
 
 struct waiter;
 struct publish;
@@ -33,9 +33,9 @@ struct name {
 	struct name_file *disk;
 
 	struct query *getting;
-	bool got_any; /* by the query under way */
+	bool got_any;                      /* by the query under way */
 	uint64_t refresh_at, refresh_wait; /* for the watches */
-	TAILQ_HEAD(, waiter) waiters;	   /* for the query under way */
+	TAILQ_HEAD(, waiter) waiters;      /* for the query under way */
 	LIST_HEAD(, name_watch) watches;
 
 	/* Only of our own: */
@@ -74,7 +74,7 @@ struct names {
 	TAILQ_HEAD(name_list, name) all;
 	TAILQ_HEAD(, waiter) ready; /* to be answered by the timer */
 	TAILQ_HEAD(, publish) ended;
-	bool notifying;		    /* watches are being called: none is freed */
+	bool notifying; /* watches are being called: none is freed */
 	bool left_any;
 };
 

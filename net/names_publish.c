@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_SUFFIX ".own"
-#define OWN_MAX	   64
+#define OWN_SUFFIX   ".own"
+#define OWN_MAX      64
 #define PUT_RETRY_MS 60000
 
 struct publish {
@@ -63,7 +63,7 @@ bool name_writing_own(const struct name *nm)
 {
 	const struct publish *p;
 
-	TAILQ_FOREACH(p, &nm->publishes, of_name)
+	TAILQ_FOREACH (p, &nm->publishes, of_name)
 		if (p->version && !p->durable)
 			return true;
 	return false;
@@ -103,8 +103,8 @@ static void put(struct publish *p)
 
 	nm->republish_at = names_now(nm->names) + REPUBLISH_MS;
 	names_wake(nm->names, nm->republish_at);
-	p->query = routing_put(nm->names->routing, key, len, p->record.data, p->record.len,
-			       on_put, p);
+	p->query = routing_put(nm->names->routing, key, len, p->record.data,
+			       p->record.len, on_put, p);
 	if (!p->query)
 		on_put(p, -ENOMEM);
 }
@@ -164,8 +164,8 @@ static int sign(struct publish *p, uint64_t sequence)
 	struct ipns_record rec = { .sequence = sequence,
 				   .validity_ms = end_of(p->lifetime_ms),
 				   .ttl_ns = p->ttl_ms < UINT64_MAX / 1000000
-						     ? p->ttl_ms * 1000000
-						     : UINT64_MAX };
+						 ? p->ttl_ms * 1000000
+						 : UINT64_MAX };
 
 	memcpy(rec.value, p->value, sizeof rec.value);
 	/* The same value signed again keeps what rides with it. */
@@ -254,14 +254,15 @@ void names_publish(struct names *n, const struct secret_key *key, const char *va
 	nm->key = *key;
 	int r = mark_own(nm, p->lifetime_ms, p->ttl_ms);
 	if (r < 0)
-		log_line(LOG_WARN, "name %s: it will not be published again after a restart: %s",
+		log_line(LOG_WARN,
+			 "name %s: it will not be published again after a restart: %s",
 			 nm->file, err_text(r));
 	if (nm->bytes.len || nm->sequence) {
 		on_looked(p, 0);
 		return;
 	}
-	p->query = routing_get(n->routing, dht_key, ipns_key(&id, dht_key), on_older, on_looked,
-			       p);
+	p->query = routing_get(n->routing, dht_key, ipns_key(&id, dht_key), on_older,
+			       on_looked, p);
 	if (!p->query)
 		on_looked(p, 0);
 }
@@ -284,7 +285,8 @@ static void republish(struct name *nm)
 	TAILQ_INSERT_TAIL(&nm->publishes, p, of_name);
 	nm->republish_at = names_now(nm->names) + REPUBLISH_MS;
 	/* Half of its time is enough to go on with. */
-	bool young = nm->rec.validity_ms - names_wall_ms() > (int64_t)(nm->lifetime_ms / 2);
+	bool young =
+	    nm->rec.validity_ms - names_wall_ms() > (int64_t)(nm->lifetime_ms / 2);
 	if (nm->has_key && !(nm->put_pending && young)) {
 		int r = sign(p, nm->rec.sequence);
 
@@ -318,7 +320,7 @@ void names_put_pending(struct names *n)
 {
 	struct name *nm;
 
-	TAILQ_FOREACH(nm, &n->all, of_names)
+	TAILQ_FOREACH (nm, &n->all, of_names)
 		if (nm->own && nm->put_pending)
 			nm->republish_at = 0;
 	names_wake(n, 0);
@@ -341,7 +343,8 @@ static void load_one(struct names *n, const char *file)
 	    name_file_read(n->dir, file, OWN_MAX, &text, &age) < 0)
 		goto out;
 	buf_u8(&text, 0);
-	if (text.failed || sscanf((const char *)text.data, "%llu %llu", &lifetime, &ttl) != 2)
+	if (text.failed ||
+	    sscanf((const char *)text.data, "%llu %llu", &lifetime, &ttl) != 2)
 		goto out;
 	struct name *nm = names_get(n, &id);
 	if (!nm || !nm->bytes.len)

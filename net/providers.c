@@ -75,8 +75,8 @@ static struct shelf *find_shelf(const struct providers *p, const struct kad_id *
 	struct shelf *s;
 
 	LIST_FOREACH(s, &p->shelves[shelf_slot(p, key)], slot)
-		if (memcmp(&s->key, key, sizeof *key) == 0)
-			return s;
+	if (memcmp(&s->key, key, sizeof *key) == 0)
+		return s;
 	return NULL;
 }
 
@@ -85,8 +85,8 @@ static struct holder *find_holder(const struct providers *p, const struct peer_i
 	struct holder *h;
 
 	LIST_FOREACH(h, &p->holders[slot_of(p, peer_hash(peer))], slot)
-		if (peer_equal(&h->peer, peer))
-			return h;
+	if (peer_equal(&h->peer, peer))
+		return h;
 	return NULL;
 }
 
@@ -171,8 +171,9 @@ static void set_addrs(struct holder *h, const uint8_t *addrs, size_t len, uint64
 	h->addrs_at = now;
 }
 
-int providers_add(struct providers *p, const struct kad_id *key, const struct peer_id *peer,
-		  const uint8_t *addrs, size_t addrs_len, uint64_t now)
+int providers_add(struct providers *p, const struct kad_id *key,
+		  const struct peer_id *peer, const uint8_t *addrs, size_t addrs_len,
+		  uint64_t now)
 {
 	providers_expire(p, now);
 	struct shelf *s = find_shelf(p, key);
@@ -181,7 +182,7 @@ int providers_add(struct providers *p, const struct kad_id *key, const struct pe
 	/* Said again: it becomes the youngest. */
 	if (s && h) {
 		struct record *old;
-		TAILQ_FOREACH(old, &s->records, of_shelf)
+		TAILQ_FOREACH (old, &s->records, of_shelf)
 			if (old->holder == h)
 				break;
 		if (old) {
@@ -239,7 +240,8 @@ int providers_get(struct providers *p, const struct kad_id *key, uint64_t now,
 		const struct holder *h = r->holder;
 		bool fresh = now - h->addrs_at < PROVIDER_ADDRS_LIFE_MS;
 
-		out[n++] = (struct provider){ &h->peer, h->addrs, fresh ? h->addrs_len : 0 };
+		out[n++] =
+		    (struct provider){ &h->peer, h->addrs, fresh ? h->addrs_len : 0 };
 		r = TAILQ_NEXT(r, of_shelf);
 		if (!r)
 			r = TAILQ_FIRST(&s->records);

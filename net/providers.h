@@ -10,13 +10,13 @@
 
 #include "net/kad_id.h"
 
-#define PROVIDER_LIFE_MS	((uint64_t)48 * 3600 * 1000)
-#define PROVIDER_ADDRS_LIFE_MS	((uint64_t)24 * 3600 * 1000)
+#define PROVIDER_LIFE_MS       ((uint64_t)48 * 3600 * 1000)
+#define PROVIDER_ADDRS_LIFE_MS ((uint64_t)24 * 3600 * 1000)
 
 struct providers;
 
 struct providers_limits {
-	uint32_t total;	   /* records */
+	uint32_t total;    /* records */
 	uint32_t per_peer; /* of one provider */
 	uint32_t per_key;
 };
@@ -28,12 +28,13 @@ int providers_new(struct providers **out, const struct providers_limits *limits,
 void providers_free(struct providers *p);
 
 /* `peer` provides `key`; its packed addresses replace what was known.  0 or -ENOMEM. */
-int providers_add(struct providers *p, const struct kad_id *key, const struct peer_id *peer,
-		  const uint8_t *addrs, size_t addrs_len, uint64_t now);
+int providers_add(struct providers *p, const struct kad_id *key,
+		  const struct peer_id *peer, const uint8_t *addrs, size_t addrs_len,
+		  uint64_t now);
 
 struct provider {
 	const struct peer_id *peer; /* borrowed until the next call */
-	const uint8_t *addrs;	    /* packed; none if they are too old */
+	const uint8_t *addrs;       /* packed; none if they are too old */
 	size_t addrs_len;
 };
 /* Up to `max` providers of `key`, from a place in their list that `random`

@@ -69,13 +69,13 @@ static struct record *find(const struct records *r, const struct kad_id *key)
 	struct record *e;
 
 	LIST_FOREACH(e, &r->slots[slot_of(r, key)], slot)
-		if (memcmp(&e->key, key, sizeof *key) == 0)
-			return e;
+	if (memcmp(&e->key, key, sizeof *key) == 0)
+		return e;
 	return NULL;
 }
 
-int records_put(struct records *r, const struct kad_id *key, const void *value, size_t len,
-		uint64_t now)
+int records_put(struct records *r, const struct kad_id *key, const void *value,
+		size_t len, uint64_t now)
 {
 	if (len > RECORD_VALUE_MAX)
 		return -EMSGSIZE;

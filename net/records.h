@@ -9,7 +9,7 @@
 
 #include "net/kad_id.h"
 
-#define RECORD_LIFE_MS	 ((uint64_t)48 * 3600 * 1000)
+#define RECORD_LIFE_MS   ((uint64_t)48 * 3600 * 1000)
 #define RECORD_VALUE_MAX 10240
 
 struct records;
@@ -24,8 +24,8 @@ int records_new(struct records **out, const struct records_limits *limits, uint6
 void records_free(struct records *r);
 
 /* Keep `value`, in place of an older one of that key.  0, -EMSGSIZE, -ENOMEM. */
-int records_put(struct records *r, const struct kad_id *key, const void *value, size_t len,
-		uint64_t now);
+int records_put(struct records *r, const struct kad_id *key, const void *value,
+		size_t len, uint64_t now);
 /* The value, borrowed until the next call; NULL if there is none. */
 const uint8_t *records_get(struct records *r, const struct kad_id *key, uint64_t now,
 			   size_t *len);

@@ -70,8 +70,8 @@ void reprovide_note(struct reprovide *rp, const struct multihash *key, bool told
 	struct entry *e;
 
 	LIST_FOREACH(e, &rp->slots[slot], slot)
-		if (e->len == len && memcmp(e->key, bytes, len) == 0)
-			break;
+	if (e->len == len && memcmp(e->key, bytes, len) == 0)
+		break;
 	if (e) {
 		TAILQ_REMOVE(list_of(rp, e), e, in);
 	} else {
@@ -95,7 +95,7 @@ void reprovide_retry(struct reprovide *rp)
 {
 	struct entry *e;
 
-	TAILQ_FOREACH(e, &rp->untold, in)
+	TAILQ_FOREACH (e, &rp->untold, in)
 		e->due = 0;
 }
 

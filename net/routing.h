@@ -4,8 +4,8 @@
  *
  * With the public prefix "/ipfs" two tables run side by side, as in Kubo:
  * /ipfs/kad/1.0.0 for peers with public addresses and /ipfs/lan/kad/1.0.0 for
- * private ones (always server unless mode is client).  Any other prefix is one private network,
- * <prefix>/kad/1.0.0, without address filters.  Questions go to all tables and
+ * private ones (always server unless mode is client).  Any other prefix is one private
+ * network, <prefix>/kad/1.0.0, without address filters.  Questions go to all tables and
  * the answers are merged.
  */
 #ifndef NET_ROUTING_H
@@ -44,7 +44,8 @@ struct routing_validator {
 	const char *ns;
 	int (*check)(void *arg, const void *key, size_t key_len, const void *value,
 		     size_t len);
-	int (*better)(void *arg, const void *a, size_t a_len, const void *b, size_t b_len);
+	int (*better)(void *arg, const void *a, size_t a_len, const void *b,
+		      size_t b_len);
 	void (*stored)(void *arg, const void *key, size_t key_len, const void *value,
 		       size_t len);
 	void *arg;
@@ -67,7 +68,8 @@ void routing_watch(struct routing *r, void (*on_online)(void *arg), void *arg);
  */
 
 /* Peers that provide `key` (as they are found; addresses are in the address book
- * already), up to `max` (0: all).  done: 0, or -ENETUNREACH if no peer was there to ask. */
+ * already), up to `max` (0: all).  done: 0, or -ENETUNREACH if no peer was there to ask.
+ */
 struct query *routing_providers(struct routing *r, const struct multihash *key, int max,
 				void (*found)(void *arg, const struct peer_id *p),
 				void (*done)(void *arg, int result), void *arg);
@@ -90,8 +92,8 @@ struct query *routing_find_peer(struct routing *r, const struct peer_id *p,
 void query_cancel(struct query *q);
 
 struct routing_stat {
-	uint32_t table_peers; /* in all tables */
-	bool server;	      /* serving in at least one */
+	uint32_t table_peers;                     /* in all tables */
+	bool server;                              /* serving in at least one */
 	uint32_t provider_records, value_records; /* kept for others */
 	uint32_t queries;
 };

@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 				     .total_ms = 1000,
 				     .slow_ms = 10,
 				     .patience_ms = 50 };
-	struct kad_contact start = { .peer = { .len = 4, .bytes = { 0, 2, 'h', 'i' } } }, ask;
+	struct kad_contact start = { .peer = { .len = 4, .bytes = { 0, 2, 'h', 'i' } } },
+			   ask;
 	struct kad_msg m;
 	uint64_t now = 0, wake;
 	enum lookup_next what;

@@ -59,7 +59,8 @@ static inline void test_set_flag(void *arg)
 }
 
 /* Listens on a port of its own; no DHT yet. */
-static inline int test_node_listen(struct test_loop *l, struct test_node *n, const char *listen)
+static inline int test_node_listen(struct test_loop *l, struct test_node *n,
+				   const char *listen)
 {
 	struct swarm_config cfg = { .loop = &l->loop, .key = &n->key, .agent = "test" };
 	struct addr a;
@@ -79,8 +80,8 @@ static inline int test_node_listen(struct test_loop *l, struct test_node *n, con
 	return r < 0 ? r : addr_add_peer(&n->addr, &n->id);
 }
 
-static inline int test_node_route(struct test_node *n, const char *prefix, enum dht_mode mode,
-				  const struct addr *bootstrap)
+static inline int test_node_route(struct test_node *n, const char *prefix,
+				  enum dht_mode mode, const struct addr *bootstrap)
 {
 	struct routing_config cfg = { .swarm = n->swarm,
 				      .prefix = prefix,

@@ -9,8 +9,7 @@
 /* Peer number `n`: an identity multihash that looks like an ed25519 key. */
 static inline struct peer_id test_peer(uint32_t n)
 {
-	struct peer_id p = { .len = 38,
-			     .bytes = { 0x00, 0x24, 0x08, 0x01, 0x12, 0x20 } };
+	struct peer_id p = { .len = 38, .bytes = { 0x00, 0x24, 0x08, 0x01, 0x12, 0x20 } };
 
 	for (int i = 0; i < 4; i++)
 		p.bytes[6 + i] = (uint8_t)(n >> (24 - 8 * i));

@@ -30,15 +30,19 @@ static int make_key(void **state)
 /* The verdicts of wire.md 20. */
 static void the_published_vectors_get_their_verdicts(void **state)
 {
-	static const int verdicts[] = { ERR_MALFORMED, 0, ERR_CORRUPT, 0, ERR_CORRUPT, 0 };
+	static const int verdicts[] = {
+		ERR_MALFORMED, 0, ERR_CORRUPT, 0, ERR_CORRUPT, 0
+	};
 
 	for (size_t i = 0; i < sizeof ipns_vectors / sizeof *ipns_vectors; i++) {
 		struct ipns_record rec;
 		struct peer_id id;
 
 		assert_int_equal(
-			peer_parse(&id, ipns_vectors[i].name, strlen(ipns_vectors[i].name)), 0);
-		int r = ipns_verify(&rec, &id, ipns_vectors[i].bytes, ipns_vectors[i].len, NOW);
+		    peer_parse(&id, ipns_vectors[i].name, strlen(ipns_vectors[i].name)),
+		    0);
+		int r = ipns_verify(&rec, &id, ipns_vectors[i].bytes, ipns_vectors[i].len,
+				    NOW);
 		if (r != verdicts[i])
 			print_error("%s\n", ipns_vectors[i].what);
 		assert_int_equal(r, verdicts[i]);
@@ -55,7 +59,8 @@ static void every_truncation_is_refused(void **state)
 	struct peer_id id;
 	struct ipns_record rec;
 
-	assert_int_equal(peer_parse(&id, ipns_vectors[1].name, strlen(ipns_vectors[1].name)), 0);
+	assert_int_equal(
+	    peer_parse(&id, ipns_vectors[1].name, strlen(ipns_vectors[1].name)), 0);
 	for (size_t cut = 0; cut < ipns_vectors[1].len; cut++) {
 		uint8_t *copy = malloc(cut ? cut : 1);
 
@@ -73,7 +78,8 @@ static void every_changed_byte_is_noticed(void **state)
 	uint8_t copy[sizeof record_v2];
 
 	/* All of a record without copies is signed, or the signature, or its frame. */
-	assert_int_equal(peer_parse(&id, ipns_vectors[5].name, strlen(ipns_vectors[5].name)), 0);
+	assert_int_equal(
+	    peer_parse(&id, ipns_vectors[5].name, strlen(ipns_vectors[5].name)), 0);
 	for (size_t i = 0; i < sizeof copy; i++) {
 		memcpy(copy, record_v2, sizeof copy);
 		copy[i] ^= 0x40;
@@ -115,7 +121,8 @@ static void a_record_of_ours_has_the_bytes_of_the_specification(void **state)
 				   "\x63TTL\x1a\x3b\x9a\xca\x00"
 				   "\x65Value\x4e/ipfs/bafkqaaa"
 				   "\x68Sequence\x07"
-				   "\x68Validity\x58\x1e" "2026-09-21T14:13:21.234000000Z"
+				   "\x68Validity\x58\x1e"
+				   "2026-09-21T14:13:21.234000000Z"
 				   "\x6cValidityType\x00";
 	struct ipns_record rec = example();
 	struct buf b = { 0 };
@@ -253,11 +260,14 @@ static void b88_what_the_specification_forbids_is_refused(void **state)
 		{ { GOOD, .twice = true }, ERR_MALFORMED },
 		{ { GOOD, .trailing = true }, ERR_MALFORMED },
 		{ { GOOD, .with_v1 = true, .copied_value = "/ipfs/bafkqaaa",
-		    .copied_sequence = 1 }, 0 },
+		    .copied_sequence = 1 },
+		  0 },
 		{ { GOOD, .with_v1 = true, .copied_value = "/ipfs/bafkqaab",
-		    .copied_sequence = 1 }, ERR_CORRUPT },
+		    .copied_sequence = 1 },
+		  ERR_CORRUPT },
 		{ { GOOD, .with_v1 = true, .copied_value = "/ipfs/bafkqaaa",
-		    .copied_sequence = 2 }, ERR_CORRUPT },
+		    .copied_sequence = 2 },
+		  ERR_CORRUPT },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		int r = verdict_of(&cases[i].f, &rec);
@@ -316,7 +326,8 @@ static void b89_bad_times_are_refused_and_long_ones_clamped(void **state)
 		if (times[i].ms)
 			assert_true(rec.validity_ms == times[i].ms);
 	}
-	assert_int_equal(verdict_of(&(struct forged){ GOOD, .type = 1 }, &rec), ERR_MALFORMED);
+	assert_int_equal(verdict_of(&(struct forged){ GOOD, .type = 1 }, &rec),
+			 ERR_MALFORMED);
 	assert_int_equal(verdict_of(&(struct forged){ GOOD, .negative_ttl = true }, &rec),
 			 ERR_MALFORMED);
 	/* Nobody keeps it longer than it is valid. */
@@ -347,7 +358,8 @@ static void a_value_may_be_a_binary_cid_or_nothing(void **state)
 	f.value = "";
 	assert_int_equal(verdict_of(&f, &rec), 0);
 	assert_string_equal(rec.value, "/ipfs/bafkqaaa");
-	f.value = "\x01\x55\x12\x14" "aaaaaaaaaaaaaaaaaaaa";
+	f.value = "\x01\x55\x12\x14"
+		  "aaaaaaaaaaaaaaaaaaaa";
 	assert_int_equal(verdict_of(&f, &rec), 0);
 	assert_memory_equal(rec.value, "/ipfs/bafkrefdb", 15);
 	f.value = "neither";

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define FAR	 1000000
-#define SELF	 test_peer(FAR)
+#define FAR      1000000
+#define SELF     test_peer(FAR)
 #define PATIENCE 10000
 
 static struct lookup_config config(const char *key)
@@ -96,7 +96,8 @@ static void with_nobody_to_ask_it_is_over(void **state)
 	kad_lookup_free(l);
 }
 
-static void a_slow_peer_does_not_hold_up_the_others_and_a_silent_one_is_given_up(void **state)
+static void
+a_slow_peer_does_not_hold_up_the_others_and_a_silent_one_is_given_up(void **state)
 {
 	struct lookup_config cfg = config("key");
 	struct kad_lookup *l = kad_lookup_new(&cfg);
@@ -319,7 +320,8 @@ static int tear_down(void **state)
 }
 
 /* The colluders: each names those of them that lie nearest to what is sought. */
-static int collude(const struct net *n, const struct kad_id *target, struct kad_contact *out)
+static int collude(const struct net *n, const struct kad_id *target,
+		   struct kad_contact *out)
 {
 	static struct kad_contact all[NODES];
 	int found = 0;
@@ -424,8 +426,8 @@ static void look_up(struct net *n, const struct lookup_config *cfg, uint32_t fro
 			memcpy(says, colluders, sizeof says);
 			n_says = n_colluders;
 		} else {
-			n_says = kad_table_closest(n->tables[number_of(&who)], &cfg->target,
-						   says, KAD_K);
+			n_says = kad_table_closest(n->tables[number_of(&who)],
+						   &cfg->target, says, KAD_K);
 		}
 		for (int i = 0; i < n_says; i++)
 			kad_lookup_heard(l, &who, &says[i].peer, NULL, 0);
@@ -622,17 +624,19 @@ int main(void)
 		cmocka_unit_test(the_nearest_heard_of_is_asked_next),
 		cmocka_unit_test(with_nobody_to_ask_it_is_over),
 		cmocka_unit_test(
-			a_slow_peer_does_not_hold_up_the_others_and_a_silent_one_is_given_up),
+		    a_slow_peer_does_not_hold_up_the_others_and_a_silent_one_is_given_up),
 		cmocka_unit_test(the_whole_ends_in_time_whatever_is_in_flight),
 		cmocka_unit_test(b55_an_answer_of_ten_thousand_peers_counts_as_twenty),
 		cmocka_unit_test(b56_an_endless_walk_ends_by_count),
 		cmocka_unit_test(a_region_is_asked_out_beyond_the_nearest),
 		cmocka_unit_test(in_a_thousand_nodes_the_twenty_nearest_are_found),
-		cmocka_unit_test(with_a_third_of_the_nodes_dead_the_nearest_alive_are_found),
+		cmocka_unit_test(
+		    with_a_third_of_the_nodes_dead_the_nearest_alive_are_found),
 		cmocka_unit_test(b57_colluders_do_not_hide_a_record),
 		cmocka_unit_test(without_disjoint_paths_they_would),
 		cmocka_unit_test(the_size_of_the_network_is_guessed_from_its_density),
-		cmocka_unit_test(b58_a_key_crowded_with_sybils_is_still_provided_and_found),
+		cmocka_unit_test(
+		    b58_a_key_crowded_with_sybils_is_still_provided_and_found),
 	};
 	return cmocka_run_group_tests_name("kad_lookup", tests, build, tear_down);
 }

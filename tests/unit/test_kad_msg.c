@@ -12,15 +12,15 @@
 
 /* A FIND_NODE answer as go-libp2p-kad-dht writes it, cluster level and all. */
 static const uint8_t answer[] = {
-	0x08, 0x04,		    /* type FIND_NODE */
-	0x12, 0x03, 'k',  'e', 'y', /* key */
-	0x42, 0x34,		    /* closerPeers */
-	0x0a, 0x26,		    /* id */
-	0x00, 0x24, 0x08, 0x01, 0x12, 0x20, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0x12, 0x08, 4, 192, 0, 2, 1, 6, 0x0f, 0xa1, /* addrs */
-	0x18, 0x01,				    /* connected */
-	0x50, 0x01,				    /* cluster level */
+	0x08, 0x04,                  /* type FIND_NODE */
+	0x12, 0x03, 'k',  'e',  'y', /* key */
+	0x42, 0x34,                  /* closerPeers */
+	0x0a, 0x26,                  /* id */
+	0x00, 0x24, 0x08, 0x01, 0x12, 0x20, 0, 0,   0, 7, 0, 0, 0,    0,    0, 0, 0,
+	0,    0,    0,    0,    0,    0,    0, 0,   0, 0, 0, 0, 0,    0,    0, 0, 0,
+	0,    0,    0,    0,    0x12, 0x08, 4, 192, 0, 2, 1, 6, 0x0f, 0xa1, /* addrs */
+	0x18, 0x01, /* connected */
+	0x50, 0x01, /* cluster level */
 };
 
 static void an_answer_is_read(void **state)
@@ -59,7 +59,8 @@ static void every_truncation_is_refused_or_a_shorter_message(void **state)
 		memcpy(copy, answer, cut);
 		int r = kad_decode(&m, copy, cut);
 		/* Between two fields it is whole: after 0, 2, 7, 61 bytes. */
-		bool between = cut == 0 || cut == 2 || cut == 7 || cut == sizeof answer - 2;
+		bool between =
+		    cut == 0 || cut == 2 || cut == 7 || cut == sizeof answer - 2;
 		assert_int_equal(r, between ? 0 : ERR_MALFORMED);
 		free(copy);
 	}
@@ -69,15 +70,16 @@ static void what_is_written_has_the_bytes_of_the_specification(void **state)
 {
 	static const uint8_t get[] = { 0x08, 0x01, 0x12, 0x02, 'a', 'b' };
 	static const uint8_t put[] = {
-		0x08, 0x00, 0x12, 0x02, 'a', 'b', /* PUT_VALUE, key */
-		0x1a, 0x07,			  /* record */
-		0x0a, 0x02, 'a', 'b', 0x12, 0x01, 'v',
+		0x08, 0x00, 0x12, 0x02, 'a',  'b', /* PUT_VALUE, key */
+		0x1a, 0x07,                        /* record */
+		0x0a, 0x02, 'a',  'b',  0x12, 0x01, 'v',
 	};
 	static const uint8_t peers[] = {
 		0x08, 0x03, 0x12, 0x01, 'k', /* GET_PROVIDERS, key */
-		0x42, 0x10, 0x0a, 0x04, 0x00, 0x02, 'i', 'd',
-		0x12, 0x08, 4, 10, 0, 0, 1, 6, 0x0f, 0xa1, /* closer, with an address */
-		0x4a, 0x06, 0x0a, 0x04, 0x00, 0x02, 'i', 'd', /* provider, without */
+		0x42, 0x10, 0x0a, 0x04, 0x00, 0x02, 'i',  'd',  0x12, 0x08,
+		4,    10,   0,    0,    1,    6,    0x0f, 0xa1, /* closer, with an address
+								 */
+		0x4a, 0x06, 0x0a, 0x04, 0x00, 0x02, 'i',  'd',  /* provider, without */
 	};
 	struct buf b = { 0 }, packed = { 0 };
 	struct peer_id id = { .len = 4, .bytes = { 0x00, 0x02, 'i', 'd' } };
@@ -118,8 +120,9 @@ static void b49_unknown_types_and_keys_that_are_too_long_are_refused(void **stat
 	uint8_t long_key[2 + 3 + KAD_KEY_MAX + 1] = { 0x08, 0x04, 0x12, 0x81, 0x02 };
 
 	assert_int_equal(kad_decode(&m, "\x08\x06\x12\x01k", 5), ERR_MALFORMED);
-	assert_int_equal(kad_decode(&m, "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11),
-			 ERR_MALFORMED);
+	assert_int_equal(
+	    kad_decode(&m, "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11),
+	    ERR_MALFORMED);
 	assert_int_equal(kad_decode(&m, long_key, sizeof long_key), ERR_MALFORMED);
 	long_key[3] = 0x80; /* 256 is still allowed */
 	assert_int_equal(kad_decode(&m, long_key, sizeof long_key - 1), 0);
@@ -164,12 +167,11 @@ static void b55_a_list_of_many_peers_is_walked_without_memory(void **state)
 static void a_peer_or_address_that_we_cannot_read_is_passed_over(void **state)
 {
 	static const uint8_t message[] = {
-		0x08, 0x04,
-		0x42, 0x04, 0x0a, 0x02, 0xff, 0xff, /* no multihash */
-		0x42, 0x00,			    /* no id */
-		0x42, 0x14, 0x0a, 0x04, 0x00, 0x02, 'i', 'd',
-		0x12, 0x02, 0xff, 0x7f,			   /* no address */
-		0x12, 0x08, 4, 10, 0, 0, 1, 6, 0x0f, 0xa1, /* one */
+		0x08, 0x04, 0x42, 0x04, 0x0a, 0x02, 0xff, 0xff, /* no multihash */
+		0x42, 0x00,                                     /* no id */
+		0x42, 0x14, 0x0a, 0x04, 0x00, 0x02, 'i',  'd',  0x12, 0x02,
+		0xff, 0x7f, /* no address */
+		0x12, 0x08, 4,    10,   0,    0,    1,    6,    0x0f, 0xa1, /* one */
 	};
 	struct kad_msg m;
 	struct kad_peer p;
@@ -190,7 +192,8 @@ int main(void)
 		cmocka_unit_test(an_answer_is_read),
 		cmocka_unit_test(every_truncation_is_refused_or_a_shorter_message),
 		cmocka_unit_test(what_is_written_has_the_bytes_of_the_specification),
-		cmocka_unit_test(b49_unknown_types_and_keys_that_are_too_long_are_refused),
+		cmocka_unit_test(
+		    b49_unknown_types_and_keys_that_are_too_long_are_refused),
 		cmocka_unit_test(b55_a_list_of_many_peers_is_walked_without_memory),
 		cmocka_unit_test(a_peer_or_address_that_we_cannot_read_is_passed_over),
 	};

@@ -15,9 +15,10 @@
 static void the_place_of_a_peer_is_the_hash_of_its_id(void **state)
 {
 	static const uint8_t id[38] = {
-		0x00, 0x24, 0x08, 0x01, 0x12, 0x20, 0x9e, 0x3b, 0x43, 0x3c, 0xbd, 0x31, 0xc2,
-		0xb8, 0xa6, 0xeb, 0xbd, 0xca, 0x99, 0x8b, 0xd0, 0xf4, 0xc2, 0x14, 0x1c, 0x9c,
-		0x9a, 0xf5, 0x42, 0x2e, 0x97, 0x60, 0x51, 0xb1, 0xe6, 0x3a, 0xf1, 0x4d,
+		0x00, 0x24, 0x08, 0x01, 0x12, 0x20, 0x9e, 0x3b, 0x43, 0x3c,
+		0xbd, 0x31, 0xc2, 0xb8, 0xa6, 0xeb, 0xbd, 0xca, 0x99, 0x8b,
+		0xd0, 0xf4, 0xc2, 0x14, 0x1c, 0x9c, 0x9a, 0xf5, 0x42, 0x2e,
+		0x97, 0x60, 0x51, 0xb1, 0xe6, 0x3a, 0xf1, 0x4d,
 	};
 	static const uint8_t place[32] = {
 		0xe4, 0x3d, 0x28, 0xf0, 0x99, 0x65, 0x57, 0xc0, 0xd5, 0x57, 0x1d,
@@ -247,7 +248,8 @@ static void b63_records_expire_by_when_they_came(void **state)
 	assert_int_equal(providers_new(&p, &PROVIDERS_LIMITS, 42), 0);
 	providers_add(p, &key, &a, (const uint8_t *)"there", 5, 0);
 	providers_add(p, &key, &b, NULL, 0, 1000);
-	assert_int_equal(providers_get(p, &key, PROVIDER_ADDRS_LIFE_MS - 1, 0, got, 4), 2);
+	assert_int_equal(providers_get(p, &key, PROVIDER_ADDRS_LIFE_MS - 1, 0, got, 4),
+			 2);
 	assert_int_equal(got[0].addrs_len, 5);
 	assert_int_equal(providers_get(p, &key, PROVIDER_ADDRS_LIFE_MS, 0, got, 4), 2);
 	assert_int_equal(got[0].addrs_len, 0);
@@ -261,7 +263,9 @@ static void b63_records_expire_by_when_they_came(void **state)
 /* hostile.md 51 */
 static void b51_one_peer_cannot_fill_the_store(void **state)
 {
-	const struct providers_limits limits = { .total = 100, .per_peer = 10, .per_key = 5 };
+	const struct providers_limits limits = { .total = 100,
+						 .per_peer = 10,
+						 .per_key = 5 };
 	struct providers *p;
 	struct provider got[8];
 	struct peer_id honest = test_peer(1), greedy = test_peer(2);
@@ -310,7 +314,8 @@ static void b52_a_key_of_many_providers_gives_some_of_them(void **state)
 	assert_int_equal(providers_get(p, &key, 0, 500, got, 20), 20);
 	assert_false(peer_equal(&one, got[0].peer));
 	/* The list is a ring. */
-	assert_int_equal(providers_get(p, &key, 0, PROVIDERS_LIMITS.per_key - 1, got, 20), 20);
+	assert_int_equal(providers_get(p, &key, 0, PROVIDERS_LIMITS.per_key - 1, got, 20),
+			 20);
 	providers_free(p);
 }
 

@@ -14,11 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NODES	 3
-#define PREFIX	 "/test"
+#define NODES    3
+#define PREFIX   "/test"
 #define PATIENCE 20000
-#define ONE	 "/ipfs/bafkqaaa"
-#define TWO	 "/ipfs/bafkqabdumvzxi"
+#define ONE      "/ipfs/bafkqaaa"
+#define TWO      "/ipfs/bafkqabdumvzxi"
 
 struct world {
 	struct test_loop loop;
@@ -33,7 +33,8 @@ static void add_node(struct world *w, enum dht_mode mode)
 	struct test_node *n = &w->nodes[w->n];
 
 	assert_int_equal(test_node_listen(&w->loop, n, "/ip4/127.0.0.1/tcp/0"), 0);
-	assert_int_equal(test_node_route(n, PREFIX, mode, w->n ? &w->nodes[0].addr : NULL), 0);
+	assert_int_equal(
+	    test_node_route(n, PREFIX, mode, w->n ? &w->nodes[0].addr : NULL), 0);
 	strcpy(w->dirs[w->n], P_tmpdir "/test_names.XXXXXX");
 	assert_non_null(mkdtemp(w->dirs[w->n]));
 	assert_int_equal(names_new(&w->names[w->n], n->routing, w->dirs[w->n]), 0);
@@ -169,7 +170,8 @@ static int publish(struct world *w, int node, const char *value, uint64_t ttl_ms
 	struct publish_options options = { .ttl_ms = ttl_ms };
 	struct outcome o = { 0 };
 
-	names_publish(w->names[node], &w->nodes[node].key, value, &options, on_published, &o);
+	names_publish(w->names[node], &w->nodes[node].key, value, &options, on_published,
+		      &o);
 	assert_false(o.done);
 	assert_true(test_loop_until(&w->loop, test_flag, &o.done, PATIENCE));
 	assert_int_equal(o.times, 1);
@@ -240,7 +242,8 @@ static void what_one_publishes_all_resolve(void **state)
 	struct outcome o = resolve(w, 2, &name, RESOLVE_REFRESH);
 	assert_string_equal(o.r.value, TWO);
 	assert_true(o.r.record.sequence == 2);
-	assert_in_range(o.r.record.validity_ms - wall_ms(), 47 * 3600 * 1000, 49 * 3600 * 1000);
+	assert_in_range(o.r.record.validity_ms - wall_ms(), 47 * 3600 * 1000,
+			49 * 3600 * 1000);
 	end_world(w);
 }
 
@@ -482,7 +485,8 @@ static void a_record_on_disk_that_is_damaged_is_not_believed(void **state)
 	char path[256], text[PEER_TEXT_MAX];
 
 	publish(w, 0, ONE, 0);
-	snprintf(path, sizeof path, "%s/names/%s", w->dirs[0], peer_name_text(&name, text));
+	snprintf(path, sizeof path, "%s/names/%s", w->dirs[0],
+		 peer_name_text(&name, text));
 	FILE *f = fopen(path, "r+");
 	assert_non_null(f);
 	fseek(f, -20, SEEK_END); /* in the signed data */
@@ -506,7 +510,7 @@ int main(void)
 		cmocka_unit_test(a_value_that_is_too_long_is_refused),
 		cmocka_unit_test(b91_a_fork_is_decided_alike_everywhere),
 		cmocka_unit_test(
-			a_follower_hears_of_each_newer_record_at_once_or_after_the_ttl),
+		    a_follower_hears_of_each_newer_record_at_once_or_after_the_ttl),
 		cmocka_unit_test(what_rides_with_a_record_is_kept),
 		cmocka_unit_test(the_end_ends_all_that_waits),
 		cmocka_unit_test(a_record_on_disk_that_is_damaged_is_not_believed),

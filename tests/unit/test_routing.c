@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#define NODES	 5
-#define PREFIX	 "/test"
+#define NODES    5
+#define PREFIX   "/test"
 #define PROTOCOL "/test/kad/1.0.0"
 #define PATIENCE 20000 /* of a test, for a loaded machine */
 
@@ -24,7 +24,8 @@ struct world {
 };
 
 /* Values are "ok" and a digit; the higher digit is better. */
-static int check(void *arg, const void *key, size_t key_len, const void *value, size_t len)
+static int check(void *arg, const void *key, size_t key_len, const void *value,
+		 size_t len)
 {
 	struct world *w = arg;
 
@@ -38,7 +39,8 @@ static int better(void *arg, const void *a, size_t a_len, const void *b, size_t 
 	return ((const char *)a)[2] - ((const char *)b)[2];
 }
 
-static void stored(void *arg, const void *key, size_t key_len, const void *value, size_t len)
+static void stored(void *arg, const void *key, size_t key_len, const void *value,
+		   size_t len)
 {
 	struct world *w = arg;
 
@@ -51,7 +53,8 @@ static void add_node(struct world *w, const char *prefix, enum dht_mode mode)
 
 	assert_int_equal(test_node_listen(&w->loop, n, "/ip4/127.0.0.1/tcp/0"), 0);
 	/* All but the first know the first, and nobody else. */
-	assert_int_equal(test_node_route(n, prefix, mode, w->n ? &w->nodes[0].addr : NULL), 0);
+	assert_int_equal(
+	    test_node_route(n, prefix, mode, w->n ? &w->nodes[0].addr : NULL), 0);
 	routing_validate(n->routing, &(struct routing_validator){ .ns = "ipns",
 								  .check = check,
 								  .better = better,
@@ -168,7 +171,7 @@ static struct outcome find(struct world *w, int node, const char *text, int max)
 	struct outcome o = { 0 };
 
 	assert_non_null(
-		routing_providers(w->nodes[node].routing, &m, max, on_found, on_done, &o));
+	    routing_providers(w->nodes[node].routing, &m, max, on_found, on_done, &o));
 	assert_false(o.done);
 	wait_for(w, &o);
 	return o;
@@ -188,8 +191,8 @@ static struct outcome get(struct world *w, int node, const char *key)
 {
 	struct outcome o = { 0 };
 
-	assert_non_null(routing_get(w->nodes[node].routing, key, strlen(key), on_value, on_done,
-				    &o));
+	assert_non_null(
+	    routing_get(w->nodes[node].routing, key, strlen(key), on_value, on_done, &o));
 	wait_for(w, &o);
 	return o;
 }
@@ -208,7 +211,8 @@ static void nodes_find_each_other_in_any_order(void **state)
 
 	/* The first node's address is known before there is anybody at it. */
 	test_loop_init(&w->loop);
-	assert_int_equal(test_node_listen(&w->loop, &w->nodes[0], "/ip4/127.0.0.1/tcp/0"), 0);
+	assert_int_equal(test_node_listen(&w->loop, &w->nodes[0], "/ip4/127.0.0.1/tcp/0"),
+			 0);
 	struct addr at = w->nodes[0].addr, bare = at;
 	addr_strip_peer(&bare);
 	test_node_end(&w->loop, &w->nodes[0]);
@@ -216,9 +220,10 @@ static void nodes_find_each_other_in_any_order(void **state)
 	addr_text(&bare, text);
 
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(test_node_listen(&w->loop, &w->nodes[i], "/ip4/127.0.0.1/tcp/0"),
+		assert_int_equal(
+		    test_node_listen(&w->loop, &w->nodes[i], "/ip4/127.0.0.1/tcp/0"), 0);
+		assert_int_equal(test_node_route(&w->nodes[i], PREFIX, DHT_AUTO, &bare),
 				 0);
-		assert_int_equal(test_node_route(&w->nodes[i], PREFIX, DHT_AUTO, &bare), 0);
 	}
 	struct multihash m = hash_of("early");
 	struct outcome o = { 0 };
@@ -324,11 +329,12 @@ static void a_peer_is_found_through_others(void **state)
 	struct peer_id nobody;
 
 	/* It is in no table, but its address is known where it is connected. */
-	assert_int_equal(test_node_listen(&w->loop, &w->nodes[4], "/ip4/127.0.0.1/tcp/0"), 0);
+	assert_int_equal(test_node_listen(&w->loop, &w->nodes[4], "/ip4/127.0.0.1/tcp/0"),
+			 0);
 	w->n++;
 	bool connected = false;
-	swarm_connect(w->nodes[4].swarm, &w->nodes[0].id, &w->nodes[0].addr, 1, on_connected,
-		      &connected);
+	swarm_connect(w->nodes[4].swarm, &w->nodes[0].id, &w->nodes[0].addr, 1,
+		      on_connected, &connected);
 	assert_true(test_loop_until(&w->loop, test_flag, &connected, PATIENCE));
 	assert_int_equal(swarm_lookup(w->nodes[3].swarm, &w->nodes[4].id, &known, 1), 0);
 	routing_find_peer(w->nodes[3].routing, &w->nodes[4].id, on_done, &o);
@@ -425,7 +431,7 @@ static void a_query_may_be_cancelled_at_any_time(void **state)
 	provide(w, 1, "thing");
 	/* At once. */
 	struct query *q =
-		routing_providers(w->nodes[2].routing, &m, 0, on_found, on_done, &o);
+	    routing_providers(w->nodes[2].routing, &m, 0, on_found, on_done, &o);
 	query_cancel(q);
 	assert_int_equal(o.times, 1);
 	assert_int_equal(o.result, -ECANCELED);
@@ -460,8 +466,8 @@ static void ten_thousand_queries_wait_their_turn(void **state)
 		struct multihash m;
 
 		multihash_sha256(&m, &i, sizeof i);
-		assert_non_null(routing_providers(w->nodes[2].routing, &m, 1, on_found, on_done,
-						  i == 1999 ? &last : &others));
+		assert_non_null(routing_providers(w->nodes[2].routing, &m, 1, on_found,
+						  on_done, i == 1999 ? &last : &others));
 	}
 	struct routing_stat s;
 	routing_stat(w->nodes[2].routing, &s);
@@ -524,7 +530,8 @@ static void raw_closed(void *arg, int reason)
 static void raw_open(struct world *w, struct raw *raw)
 {
 	static const char *const protocols[] = { PROTOCOL, NULL };
-	static const struct stream_events events = { .on_data = raw_data, .on_closed = raw_closed };
+	static const struct stream_events events = { .on_data = raw_data,
+						     .on_closed = raw_closed };
 
 	*raw = (struct raw){ .in.max = KAD_ANSWER_MAX };
 	stream_open(w->nodes[1].swarm, &w->nodes[0].id, protocols, raw_opened, raw);
@@ -626,7 +633,8 @@ static void b50_nobody_provides_for_others(void **state)
 	struct multihash hash = hash_of("thing");
 	uint8_t key[MULTIHASH_SIZE_MAX];
 	size_t key_len = multihash_encode(&hash, key);
-	struct buf foreign = { 0 }, own = { 0 }, bare = { 0 }, ask = { 0 }, packed = { 0 };
+	struct buf foreign = { 0 }, own = { 0 }, bare = { 0 }, ask = { 0 },
+		   packed = { 0 };
 	struct raw raw;
 	struct kad_msg m;
 
@@ -665,18 +673,21 @@ static void b49_a_bad_request_costs_its_stream_only(void **state)
 		const char *bytes;
 		size_t len;
 	} bad[] = {
-		{ "\x08\x04", 2 },			   /* no key */
-		{ "\x08\x04\x12\x00", 4 },		   /* an empty one */
-		{ "\x08\x07\x12\x01k", 5 },		   /* a type we do not know */
-		{ "\x08\x03\x12\x04nope", 8 },		   /* providers of what is no hash */
-		{ "\x08\x02\x12\x04nope", 8 },		   /* the same, to add */
-		{ "\x08\x00\x12\x07/ipns/a", 11 },	   /* no record */
+		{ "\x08\x04", 2 },                 /* no key */
+		{ "\x08\x04\x12\x00", 4 },         /* an empty one */
+		{ "\x08\x07\x12\x01k", 5 },        /* a type we do not know */
+		{ "\x08\x03\x12\x04nope", 8 },     /* providers of what is no hash */
+		{ "\x08\x02\x12\x04nope", 8 },     /* the same, to add */
+		{ "\x08\x00\x12\x07/ipns/a", 11 }, /* no record */
 		{ "\x08\x00\x12\x07/ipns/a\x1a\x0e"
-		  "\x0a\x07/ipns/b\x12\x03ok1", 27 },	   /* of another key */
+		  "\x0a\x07/ipns/b\x12\x03ok1",
+		  27 }, /* of another key */
 		{ "\x08\x00\x12\x07/ipns/a\x1a\x0e"
-		  "\x0a\x07/ipns/a\x12\x03" "bad", 27 },   /* not valid */
-		{ "\x08\x01", 2 },			   /* no key */
-		{ "\xff\xff\xff", 3 },			   /* no message */
+		  "\x0a\x07/ipns/a\x12\x03"
+		  "bad",
+		  27 },                /* not valid */
+		{ "\x08\x01", 2 },     /* no key */
+		{ "\xff\xff\xff", 3 }, /* no message */
 	};
 	struct world *w = new_world(2);
 
