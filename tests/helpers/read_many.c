@@ -4,6 +4,7 @@
  *	read_many DIRECTORY COUNT
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static _Atomic int good, bad;
+static _Atomic int good, bad, last_error;
 
 static void *read_one(void *arg)
 {
@@ -23,7 +24,7 @@ static void *read_one(void *arg)
 	if (fd >= 0 && read(fd, &byte, 1) == 1)
 		good++;
 	else
-		bad++;
+		last_error = errno, bad++;
 	if (fd >= 0)
 		close(fd);
 	free(arg);
@@ -59,7 +60,8 @@ int main(int argc, char **argv)
 	fprintf(stderr, "%d reads begun\n", n);
 	for (int i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
-	printf("%d read, %d failed\n", good, bad);
+	printf("%d read, %d failed", good, bad);
+	printf(bad ? " (%s)\n" : "\n", strerror(last_error));
 	free(threads);
 	return bad ? 1 : 0;
 }

@@ -166,7 +166,6 @@ async function family (name, command) {
   await check(`${name}: it fetches a folder that cairn added, found only through the DHT`, async () => {
     cid = a.run('add', '-Q', small)
     await eventually(30, 'announced', () => a.status().provided.announced >= 1)
-    equal((await f.do({ cmd: 'known', id: a.id }).catch(() => ({ connected: false }))).connected, false, 'connected to the provider beforehand')
     const { ids } = await f.do({ cmd: 'providers', cid })
     equal(ids[0], a.id, 'provider')
     const to = path.join(top, `got-${name}`)

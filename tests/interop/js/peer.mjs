@@ -1,7 +1,9 @@
 // A Helia node that the interop suite drives: one JSON command a line on
 // standard input, one JSON answer a line on standard output.
 //	node peer.mjs [--listen MULTIADDR] [--prefix /ipfs/lan] [--client]
-import { createHelia } from 'helia'
+import { createHeliaLight } from 'helia'
+import { withLibp2p } from '@helia/libp2p'
+import { withBitswap } from '@helia/bitswap'
 import { tcp } from '@libp2p/tcp'
 import { noise } from '@libp2p/noise'
 import { yamux } from '@libp2p/yamux'
@@ -25,31 +27,30 @@ const arg = (name, otherwise) => {
   return at < 0 ? otherwise : process.argv[at + 1]
 }
 
-const helia = createHelia({
-  libp2p: {
-    config: 'replace',
-    addresses: { listen: [arg('--listen', '/ip4/127.0.0.1/tcp/0')] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    connectionGater: { denyDialMultiaddr: () => false },
-    peerDiscovery: [],
-    services: {
-      identify: identify(),
-      identifyPush: identifyPush(),
-      keychain: keychain(),
-      ping: ping(),
-      dht: kadDHT({
-        protocol: `${arg('--prefix', '/ipfs/lan')}/kad/1.0.0`,
-        clientMode: process.argv.includes('--client'),
-        peerInfoMapper: passthroughMapper,
-        validators: { ipns: ipnsValidator },
-        selectors: { ipns: ipnsSelector },
-        initialQuerySelfInterval: 500
-      })
-    }
+// No HTTP routers or gateways: what is found is found over libp2p.
+const helia = withBitswap(withLibp2p(createHeliaLight(), {
+  config: 'replace',
+  addresses: { listen: [arg('--listen', '/ip4/127.0.0.1/tcp/0')] },
+  transports: [tcp()],
+  connectionEncrypters: [noise()],
+  streamMuxers: [yamux()],
+  connectionGater: { denyDialMultiaddr: () => false },
+  peerDiscovery: [],
+  services: {
+    identify: identify(),
+    identifyPush: identifyPush(),
+    keychain: keychain(),
+    ping: ping(),
+    dht: kadDHT({
+      protocol: `${arg('--prefix', '/ipfs/lan')}/kad/1.0.0`,
+      clientMode: process.argv.includes('--client'),
+      peerInfoMapper: passthroughMapper,
+      validators: { ipns: ipnsValidator },
+      selectors: { ipns: ipnsSelector },
+      initialQuerySelfInterval: 500
+    })
   }
-})
+}))
 await helia.start()
 const libp2p = helia.libp2p
 const files = unixfs(helia)
