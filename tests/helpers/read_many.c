@@ -16,6 +16,12 @@
 
 static _Atomic int good, bad, last_error;
 
+static void failed(int error)
+{
+	last_error = error;
+	bad++;
+}
+
 static void *read_one(void *arg)
 {
 	char byte;
@@ -24,7 +30,7 @@ static void *read_one(void *arg)
 	if (fd >= 0 && read(fd, &byte, 1) == 1)
 		good++;
 	else
-		last_error = errno, bad++;
+		failed(errno);
 	if (fd >= 0)
 		close(fd);
 	free(arg);
