@@ -14,6 +14,8 @@
 
 /* Blocks asked for ahead of need: enough to fill a fast link. */
 #define AHEAD_MAX 32
+/* Blocks on their way to the daemon: enough to keep its pool at work. */
+#define PUTTING_MAX 32
 
 atomic_bool interrupted;
 
@@ -22,6 +24,8 @@ struct client {
 	uint32_t next_id;
 	struct buf in; /* payload of the last frame */
 	struct reader *reader;
+	unsigned putting; /* blocks the daemon has not answered for */
+	int put_error;	  /* the first of them */
 };
 
 /* A block on its way, or come and not yet taken. */
@@ -207,7 +211,17 @@ static int read_frame(struct client *c, struct control_head *h)
 	if (!buf_room(&c->in, h->payload))
 		return -ENOMEM;
 	c->in.len = h->payload;
-	return read_all(c->fd, c->in.data, h->payload);
+	r = read_all(c->fd, c->in.data, h->payload);
+	if (r == 0 && h->kind == CONTROL_DONE) {
+		struct cursor in = cursor_over(c->in.data, c->in.len);
+		int result = (int32_t)cursor_u32le(&in);
+		if (!cursor_done(&in) || !c->putting)
+			return ERR_MALFORMED;
+		c->putting--;
+		if (result < 0 && !c->put_error)
+			c->put_error = result;
+	}
+	return r;
 }
 
 int client_call(struct client *c, json_t *request,
@@ -229,7 +243,7 @@ int client_call(struct client *c, json_t *request,
 		r = read_frame(c, &h);
 		if (r < 0)
 			break;
-		if (h.id != id || h.kind == CONTROL_BLOCK)
+		if (h.id != id || h.kind == CONTROL_BLOCK || h.kind == CONTROL_DONE)
 			continue;
 		json_t *j = json_loadb((char *)c->in.data, c->in.len, 0, NULL);
 		if (!json_is_object(j)) {
@@ -257,6 +271,43 @@ int client_call(struct client *c, json_t *request,
 	if (why)
 		snprintf(why, 512, "%s", r == -ECONNRESET ? "the daemon went away" : err_text(r));
 	return r;
+}
+
+/* Wait until at most `n` are on their way. */
+static int await_puts(struct client *c, unsigned n)
+{
+	struct control_head h;
+	int r = 0;
+
+	while (r >= 0 && c->putting > n)
+		r = read_frame(c, &h);
+	return r < 0 ? r : c->put_error;
+}
+
+int client_put(struct client *c, const struct multihash *name, const void *data, size_t len)
+{
+	uint8_t head[CONTROL_HEAD + 1 + MULTIHASH_SIZE_MAX];
+	size_t name_len = multihash_encode(name, head + CONTROL_HEAD + 1);
+	struct control_head h = { .payload = (uint32_t)(1 + name_len + len),
+				  .kind = CONTROL_STORE,
+				  .id = c->next_id++ };
+
+	int r = await_puts(c, PUTTING_MAX - 1);
+	if (r < 0)
+		return r;
+	control_put_head(head, &h);
+	head[CONTROL_HEAD] = (uint8_t)name_len;
+	r = write_all(c->fd, head, CONTROL_HEAD + 1 + name_len);
+	if (r == 0)
+		r = write_all(c->fd, data, len);
+	if (r == 0)
+		c->putting++;
+	return r;
+}
+
+int client_put_all(struct client *c)
+{
+	return await_puts(c, 0);
 }
 
 int call_or_fail(struct context *cx, struct client *c, json_t *request, json_t **out)

@@ -28,6 +28,15 @@ int client_call(struct client *c, json_t *request,
 		void (*progress)(void *arg, json_t *report), void *arg, json_t **out,
 		char *why);
 
+/*
+ * Hand a block to the daemon, which checks it and stores it; several are on their
+ * way at once.  client_put_all() waits for all of them.  0, or the first error
+ * that any of them came upon, now or before.
+ */
+int client_put(struct client *c, const struct multihash *name, const void *data,
+	       size_t len);
+int client_put_all(struct client *c);
+
 /* client_call() for a command: on failure prints why and returns a status. */
 int call_or_fail(struct context *cx, struct client *c, json_t *request, json_t **out);
 

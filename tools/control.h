@@ -10,6 +10,10 @@
  *	W  want		u8 priority | u8 length | root CID | CID  client to daemon
  *	B  block	i32le result | bytes
  *	X  cancel	(empty)					client to daemon
+ *	S  store	u8 length | multihash | bytes		client to daemon
+ *	D  done		i32le result of the S with that id
+ * The daemon checks the bytes of an S against their name, and reads no further
+ * while many wait for the disk.  They are durable after a request "sync".
  * The id is the client's; replies carry the id of their request.
  */
 #ifndef TOOLS_CONTROL_H
@@ -27,11 +31,14 @@ enum control_kind {
 	CONTROL_WANT = 'W',
 	CONTROL_BLOCK = 'B',
 	CONTROL_CANCEL = 'X',
+	CONTROL_STORE = 'S',
+	CONTROL_DONE = 'D',
 };
 
 #define CONTROL_HEAD	    9 /* bytes before the payload */
 #define CONTROL_REQUEST_MAX 65536
 #define CONTROL_REPLY_MAX   (16u << 20)
+#define CONTROL_STORE_MAX   (1 + MULTIHASH_SIZE_MAX + BLOCK_MAX)
 
 struct control_head {
 	uint32_t payload; /* bytes that follow the head */

@@ -160,6 +160,7 @@ static const struct {
 	{ "providers", handle_providers }, { "add", handle_add },
 	{ "publish", handle_publish },	   { "resolve", handle_resolve },
 	{ "mount", handle_mount },	   { "umount", handle_umount },
+	{ "sync", handle_sync },
 };
 
 request_fn handler_find(const char *cmd)

@@ -34,6 +34,16 @@ static const struct command commands[] = {
 	  "  -o TARGET   where to (default: the last part of SOURCE, here)\n"
 	  "  -f, --force replace files that exist\n"
 	  "Nothing is ever written outside TARGET.\n" },
+	{ "export", cmd_export, "[-o FILE] [--partial] [--since CID] SOURCE", "write a tree as a CAR file",
+	  "  -o FILE      where to, all or nothing (default: standard output)\n"
+	  "  --partial    what is here, without fetching the rest\n"
+	  "  --since CID  only the blocks that this older tree lacks\n"
+	  "The same tree always gives the same bytes: CAR version 1, depth first, each block\n"
+	  "once, the root first.  `cairn import`, and every IPFS tool, reads it.\n" },
+	{ "import", cmd_import, "[--no-provide] [--json] FILE|-", "store the blocks of a CAR file, print its roots",
+	  "  --no-provide   do not tell the network that they are here\n"
+	  "Takes versions 1 and 2, also from a pipe.  Every block is checked against its CID;\n"
+	  "those before an error are kept.\n" },
 	{ "stat", cmd_stat, "[--json] [SOURCE]", "about one object, or about the store", NULL },
 	{ "publish", cmd_publish, "[--lifetime H] [--ttl S] CID", "point this node's name at a tree, print the name",
 	  "  --lifetime H   hours until the record expires (default 48; it is renewed\n"

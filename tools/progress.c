@@ -28,7 +28,7 @@ const char *bytes_text(uint64_t n, char out[16])
 
 void progress_begin(struct progress *p, const char *what)
 {
-	*p = (struct progress){ .what = what, .shown = isatty(STDERR_FILENO), .started = now() };
+	*p = (struct progress){ .what = what, .unit = "files", .shown = isatty(STDERR_FILENO), .started = now() };
 }
 
 void progress_at(struct progress *p, uint64_t files, uint64_t bytes, uint64_t total)
@@ -42,8 +42,8 @@ void progress_at(struct progress *p, uint64_t files, uint64_t bytes, uint64_t to
 	p->drawn = true;
 	double passed = t - p->started;
 	double speed = passed > 0 ? (double)bytes / passed : 0;
-	fprintf(stderr, "\r\033[K%s %llu files, %s", p->what, (unsigned long long)files,
-		bytes_text(bytes, done));
+	fprintf(stderr, "\r\033[K%s %llu %s, %s", p->what, (unsigned long long)files,
+		p->unit, bytes_text(bytes, done));
 	if (total > bytes) {
 		double left = speed > 0 ? (double)(total - bytes) / speed : 0;
 		fprintf(stderr, " of %s (%d %%)", bytes_text(total, all),

@@ -10,6 +10,7 @@
 
 struct progress {
 	const char *what; /* "adding", "getting" */
+	const char *unit; /* what is counted; "files" */
 	bool shown;	  /* stderr is a terminal */
 	double started, last;
 	bool drawn;

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define STORING_MAX (16u << 20) /* bytes of one session that wait for the disk */
+
 struct server {
 	struct daemon *daemon;
 	uv_pipe_t listener;
@@ -31,7 +33,21 @@ struct session {
 	struct request *requests;
 	struct block_want *wants;
 	unsigned refs; /* the handle, and pool work under way */
+	size_t storing; /* bytes of blocks on their way into the store */
+	bool paused;	/* nothing is read until there are fewer */
 	bool closing;
+};
+
+/* A block a client brought. */
+struct storing {
+	uv_work_t work;
+	struct session *session; /* with a reference */
+	struct daemon *daemon;
+	uint32_t id;
+	struct multihash name;
+	int result;
+	size_t len;
+	uint8_t data[];
 };
 
 /* A block a client asked for: first the store is looked at, on the pool. */
@@ -120,6 +136,20 @@ static void send_block(struct session *ss, uint32_t id, int result, struct block
 		bufs[1] = uv_buf_init((char *)b->data, (unsigned)size);
 	}
 	send_out(ss, o, bufs, size ? 2 : 1);
+}
+
+static void send_done(struct session *ss, uint32_t id, int result)
+{
+	struct outgoing *o = ss->closing ? NULL : calloc(1, sizeof *o);
+	struct control_head h = { .payload = 4, .kind = CONTROL_DONE, .id = id };
+	uint32_t code = (uint32_t)result;
+
+	if (!o)
+		return;
+	control_put_head(o->head, &h);
+	memcpy(o->head + CONTROL_HEAD, (uint8_t[]){ code, code >> 8, code >> 16, code >> 24 }, 4);
+	uv_buf_t buf = uv_buf_init((char *)o->head, sizeof o->head);
+	send_out(ss, o, &buf, 1);
 }
 
 /* ---- requests ---- */
@@ -310,6 +340,71 @@ static int want_begin(struct session *ss, uint32_t id, const uint8_t *data, size
 	return r;
 }
 
+/* ---- blocks from the client ---- */
+
+static void on_room(uv_handle_t *h, size_t suggested, uv_buf_t *out);
+static void on_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *b);
+
+static void store_it(uv_work_t *work)
+{
+	struct storing *st = work->data;
+
+	st->result = multihash_check(&st->name, st->data, st->len);
+	if (st->result == 0)
+		st->result = store_put_bytes(st->daemon->store, &st->name, st->data, st->len);
+}
+
+static void on_stored(uv_work_t *work, int status)
+{
+	struct storing *st = work->data;
+	struct session *ss = st->session;
+	struct daemon *d = st->daemon;
+
+	if (st->result == 0 && !d->stopping)
+		bitswap_have(d->node->bitswap, &st->name);
+	send_done(ss, st->id, st->result);
+	ss->storing -= st->len;
+	if (ss->paused && !ss->closing && ss->storing < STORING_MAX / 2) {
+		ss->paused = false;
+		uv_read_start((uv_stream_t *)&ss->pipe, on_room, on_bytes);
+	}
+	session_unref(ss);
+	free(st);
+}
+
+static int store_begin(struct session *ss, uint32_t id, const uint8_t *data, size_t len)
+{
+	struct cursor in = cursor_over(data, len);
+	uint8_t name_len = cursor_u8(&in);
+	const uint8_t *name = cursor_take(&in, name_len);
+	size_t left = cursor_left(&in);
+	struct storing *st;
+
+	if (in.bad || left > BLOCK_MAX)
+		return ERR_MALFORMED;
+	st = malloc(sizeof *st + left);
+	if (!st)
+		return -ENOMEM;
+	*st = (struct storing){ .session = ss, .daemon = ss->server->daemon, .id = id, .len = left };
+	st->work.data = st;
+	if (left)
+		memcpy(st->data, in.p, left);
+	int r = multihash_decode(&st->name, name, name_len);
+	if (r == 0)
+		r = uv_queue_work(&ss->server->daemon->loop, &st->work, store_it, on_stored);
+	if (r < 0) {
+		free(st);
+		return r;
+	}
+	ss->refs++;
+	ss->storing += left;
+	if (ss->storing > STORING_MAX && !ss->paused) {
+		ss->paused = true;
+		uv_read_stop((uv_stream_t *)&ss->pipe);
+	}
+	return 0;
+}
+
 /* ---- sessions ---- */
 
 static void on_session_closed(uv_handle_t *h)
@@ -351,7 +446,9 @@ static int take_frames(struct session *ss)
 
 	while (r >= 0 && !ss->closing && ss->in.len - at >= CONTROL_HEAD) {
 		struct control_head h;
-		r = control_get_head(&h, ss->in.data + at, CONTROL_REQUEST_MAX);
+		bool store = ss->in.data[at + 4] == CONTROL_STORE;
+		r = control_get_head(&h, ss->in.data + at,
+				     store ? CONTROL_STORE_MAX : CONTROL_REQUEST_MAX);
 		if (r < 0)
 			return r;
 		if (ss->in.len - at - CONTROL_HEAD < h.payload)
@@ -364,6 +461,9 @@ static int take_frames(struct session *ss)
 			break;
 		case CONTROL_WANT:
 			r = want_begin(ss, h.id, payload, h.payload);
+			break;
+		case CONTROL_STORE:
+			r = store_begin(ss, h.id, payload, h.payload);
 			break;
 		case CONTROL_CANCEL:
 			for (struct block_want *w = ss->wants; w; w = w->next)
@@ -383,9 +483,11 @@ static int take_frames(struct session *ss)
 static void on_room(uv_handle_t *h, size_t suggested, uv_buf_t *out)
 {
 	struct session *ss = h->data;
-	uint8_t *room = buf_room(&ss->in, 16384);
+	/* A client that sends blocks sends many. */
+	unsigned n = ss->in.len > CONTROL_HEAD && ss->in.data[4] == CONTROL_STORE ? 1u << 18 : 16384;
+	uint8_t *room = buf_room(&ss->in, n);
 
-	*out = uv_buf_init((char *)room, room ? 16384 : 0);
+	*out = uv_buf_init((char *)room, room ? n : 0);
 }
 
 static void on_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
