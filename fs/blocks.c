@@ -1,4 +1,5 @@
 #include "fs/blocks.h"
+#include "store/error.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -6,11 +7,34 @@
 struct node_blocks {
 	struct blocks b;
 	struct node *node;
+	struct block_source both; /* extra, then the store */
+	struct block_source *extra;
 };
 
 static struct node *node_of(struct blocks *b)
 {
 	return ((struct node_blocks *)b)->node;
+}
+
+static struct node_blocks *of_both(struct block_source *s)
+{
+	return (struct node_blocks *)((char *)s - offsetof(struct node_blocks, both));
+}
+
+static int get_both(struct block_source *self, const struct cid *cid, struct block **out)
+{
+	struct node_blocks *b = of_both(self);
+	int r = source_get(b->extra, cid, out);
+
+	return r == ERR_MISSING ? source_get(store_source(b->node->store), cid, out) : r;
+}
+
+static int has_both(struct block_source *self, const struct cid *cid)
+{
+	struct node_blocks *b = of_both(self);
+
+	return source_has(b->extra, cid) > 0 ||
+	       source_has(store_source(b->node->store), cid) > 0;
 }
 
 static struct want *want(struct blocks *b, const struct want_request *rq, want_fn done,
@@ -80,7 +104,7 @@ static bool offline(struct blocks *b)
 	return node_of(b)->offline;
 }
 
-struct blocks *node_blocks(struct node *n)
+struct blocks *node_blocks(struct node *n, struct block_source *extra)
 {
 	struct node_blocks *b = malloc(sizeof *b);
 
@@ -98,7 +122,11 @@ struct blocks *node_blocks(struct node *n)
 		    .offline = offline,
 		},
 	    .node = n,
+	    .both = { .get = get_both, .has = has_both },
+	    .extra = extra,
 	};
+	if (extra)
+		b->b.source = &b->both;
 	return &b->b;
 }
 

@@ -30,8 +30,11 @@ struct blocks {
 	bool (*offline)(struct blocks *b);
 };
 
-/* Of a running node, which must outlive it.  NULL if out of memory. */
-struct blocks *node_blocks(struct node *n);
+/*
+ * Of a running node, which must outlive it.  What `extra` (may be NULL; borrowed)
+ * has is taken from there, before the store.  NULL if out of memory.
+ */
+struct blocks *node_blocks(struct node *n, struct block_source *extra);
 void node_blocks_free(struct blocks *b);
 
 #endif

@@ -50,12 +50,13 @@ static void check(void *arg)
 	m->dir = copy;
 }
 
-static int make_parts(struct mount *m, uint64_t timeout_ms)
+static int make_parts(struct mount *m, const struct mount_options *o)
 {
+	uint64_t timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS;
 	struct view_config cfg;
 	int r;
 
-	m->blocks = node_blocks(m->node);
+	m->blocks = node_blocks(m->node, o->extra);
 	if (!m->blocks)
 		return -ENOMEM;
 	r = inodes_new(&m->inodes);
@@ -114,7 +115,7 @@ void mount_start(struct node *n, const struct mount_options *o,
 	if (r == 0 && (!m->dir || (o->source && !m->source)))
 		r = -ENOMEM;
 	if (r == 0)
-		r = make_parts(m, o->timeout_ms ? o->timeout_ms : TIMEOUT_MS);
+		r = make_parts(m, o);
 	if (r == 0)
 		r = m->blocks->work(m->blocks, check, on_checked, m);
 	if (r < 0) { /* else m->result is the pool's */

@@ -14,6 +14,9 @@ struct mount_options {
 	const char *dir;     /* an existing empty directory */
 	uint64_t timeout_ms; /* how long a read waits for the network; 0: 60 s */
 	bool allow_other;
+	/* Looked into before the store, for this mount alone; NULL: nothing.  Any
+	 * thread; get() may wait for the disk.  Borrowed until the mount is freed. */
+	struct block_source *extra;
 };
 
 /*

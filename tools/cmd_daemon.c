@@ -51,8 +51,7 @@ static void on_unmounted(void *arg)
 	*p = m->next;
 	if (m->ended)
 		m->ended(m->ended_arg);
-	free(m->dir);
-	free(m);
+	mounted_free(m);
 	if (d->stopping && !d->mounts)
 		stop_network(d);
 }

@@ -1,6 +1,7 @@
 /* cairn mount and cairn umount: the daemon mounts; it is started if none runs. */
 #include "store/error.h"
 #include "tools/client.h"
+#include "tools/ref.h"
 #include "tools/repo.h"
 
 #include <fcntl.h>
@@ -61,7 +62,8 @@ int cmd_mount(struct context *cx, int argc, char **argv)
 	static const struct option options[] = { { "timeout", required_argument, NULL, 't' },
 						 { "allow-other", no_argument, NULL, 'a' },
 						 { 0 } };
-	char dir[PATH_MAX], *end = "";
+	char dir[PATH_MAX], car[PATH_MAX] = "", *end = "";
+	struct ref ref;
 	double seconds = 0;
 	bool allow_other = false;
 	struct client *client;
@@ -86,6 +88,11 @@ int cmd_mount(struct context *cx, int argc, char **argv)
 	status = repo_need(cx);
 	if (status)
 		return status;
+	if (source && ref_parse(&ref, source) < 0) {
+		if (!realpath(source, car))
+			return misuse(cx, "'%s' is neither a CID, nor a name, nor a CAR file", source);
+		source = NULL;
+	}
 	/* A dead mount cannot be resolved: its parent can. */
 	if (!realpath(where, dir)) {
 		if (errno != ENOTCONN)
@@ -111,8 +118,15 @@ int cmd_mount(struct context *cx, int argc, char **argv)
 				    (json_int_t)(seconds * 1000), "allow_other", allow_other);
 	if (source && request)
 		json_object_set_new(request, "source", json_string(source));
+	json_t *path = *car ? json_string(car) : NULL;
+	if (*car && (!path || !request)) {
+		json_decref(request);
+		request = NULL;
+	} else if (path) {
+		json_object_set_new(request, "car", path);
+	}
 	status = request ? call_or_fail(cx, client, request, &reply)
-			 : fail(cx, "the directory's name is not UTF-8");
+			 : fail(cx, "the directory's or the file's name is not UTF-8");
 	client_close(client);
 	if (!status && cx->json)
 		return print_json(reply);

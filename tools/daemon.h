@@ -10,12 +10,16 @@
 struct mounted {
 	struct mount *mount;
 	char *dir;
+	struct car_file *car; /* what it shows, or NULL */
 	struct daemon *daemon;
 	struct mounted *next;
 	bool ending;
 	void (*ended)(void *arg); /* of who asked for the end */
 	void *ended_arg;
 };
+
+/* The last of it; the mount has ended, or never began. */
+void mounted_free(struct mounted *m);
 
 /*
  * Unmount, and free; then `done` (may be NULL).  -EALREADY: it is under way for

@@ -1,16 +1,38 @@
 /* Requests to mount and unmount. */
 #include "tools/handlers.h"
 
+#include "store/car_source.h"
 #include "store/error.h"
 #include "tools/ref.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct mounting {
 	struct request *rq;
 	struct mounted *m;
+	char *source; /* "/ipfs/..." or NULL */
+	/* Of a CAR file. */
+	uv_work_t work;
+	char *path;
+	const char *why;
+	int result;
 };
+
+void mounted_free(struct mounted *m)
+{
+	car_file_close(m->car);
+	free(m->dir);
+	free(m);
+}
+
+static void mounting_free(struct mounting *mg)
+{
+	free(mg->source);
+	free(mg->path);
+	free(mg);
+}
 
 /* Unmounted by hand, or by the kernel. */
 static void on_gone(void *arg)
@@ -18,8 +40,10 @@ static void on_gone(void *arg)
 	mounted_stop(arg, NULL, NULL);
 }
 
-static void on_mount_stopped_late(void *arg)
+/* Too late for the daemon: take it away again. */
+static void on_late_stopped(void *arg)
 {
+	mounted_free(arg);
 }
 
 static void on_mounted(void *arg, int result, struct mount *mount)
@@ -34,36 +58,86 @@ static void on_mounted(void *arg, int result, struct mount *mount)
 				  : result == -ENOENT  ? "no such directory, or no such source"
 						       : err_text(result);
 		request_fail(mg->rq, result, "cannot mount at %s: %s", m->dir, why);
-		free(m->dir);
-		free(m);
-		free(mg);
-		return;
-	}
-	if (d->stopping) {
-		/* Too late: take it away again. */
-		mount_stop(mount, on_mount_stopped_late, NULL);
+		mounted_free(m);
+	} else if (d->stopping) {
+		mount_stop(mount, on_late_stopped, m);
 		request_fail(mg->rq, -ESHUTDOWN, "the daemon is stopping");
-		free(m->dir);
-		free(m);
-		free(mg);
+	} else {
+		m->mount = mount;
+		m->next = d->mounts;
+		d->mounts = m;
+		mount_on_gone(mount, on_gone, m);
+		request_reply(mg->rq, json_pack("{s:s}", "dir", m->dir));
+	}
+	mounting_free(mg);
+}
+
+static void mounting_fail(struct mounting *mg, int code, const char *what, const char *why)
+{
+	request_fail(mg->rq, code, "cannot mount %s: %s", what, why);
+	mounted_free(mg->m);
+	mounting_free(mg);
+}
+
+static void mounting_start(struct mounting *mg)
+{
+	json_t *args = mg->rq->args;
+	struct mount_options o = {
+		.source = mg->source,
+		.dir = mg->m->dir,
+		.timeout_ms = (uint64_t)json_integer_value(json_object_get(args, "timeout_ms")),
+		.allow_other = json_is_true(json_object_get(args, "allow_other")),
+		.extra = mg->m->car ? car_file_source(mg->m->car) : NULL,
+	};
+
+	mount_start(mg->m->daemon->node, &o, on_mounted, mg);
+}
+
+static void scan_car(uv_work_t *work)
+{
+	struct mounting *mg = work->data;
+
+	mg->result = car_file_open(&mg->m->car, mg->path, &mg->why);
+}
+
+static void on_scanned(uv_work_t *work, int status)
+{
+	struct mounting *mg = work->data;
+	char text[CID_TEXT_MAX];
+	struct cid root;
+
+	if (mg->result < 0) {
+		mounting_fail(mg, mg->result, mg->path,
+			      mg->why ? mg->why : err_text(mg->result));
 		return;
 	}
-	m->mount = mount;
-	m->next = d->mounts;
-	d->mounts = m;
-	mount_on_gone(mount, on_gone, m);
-	request_reply(mg->rq, json_pack("{s:s}", "dir", m->dir));
-	free(mg);
+	if (mg->m->daemon->stopping) {
+		mounting_fail(mg, -ESHUTDOWN, mg->path, "the daemon is stopping");
+		return;
+	}
+	uint64_t n = car_file_roots(mg->m->car, &root);
+	if (n != 1) {
+		mounting_fail(mg, -EINVAL, mg->path,
+			      n ? "it has several roots: `cairn import` it, and mount one of them"
+				: "it names no root");
+		return;
+	}
+	if (asprintf(&mg->source, "/ipfs/%s", cid_text(&root, text)) < 0) {
+		mg->source = NULL;
+		mounting_fail(mg, -ENOMEM, mg->path, "out of memory");
+		return;
+	}
+	mounting_start(mg);
 }
 
 void handle_mount(struct request *rq)
 {
-	const char *dir = request_text(rq, "dir"), *source = request_text(rq, "source");
+	const char *dir = request_text(rq, "dir"), *source = request_text(rq, "source"),
+		   *car = request_text(rq, "car");
 	struct daemon *d = rq->daemon;
 	struct ref ref;
-	char *full = NULL;
 
-	if (!dir || *dir != '/') {
+	if (!dir || *dir != '/' || (car && *car != '/')) {
 		request_fail(rq, -EINVAL, "mount needs an absolute directory");
 		return;
 	}
@@ -72,32 +146,29 @@ void handle_mount(struct request *rq)
 			request_fail(rq, -EBUSY, "cannot mount at %s: this daemon has a mount there already", dir);
 			return;
 		}
-	if (source) {
-		if (ref_parse(&ref, source) < 0 || !(full = ref_text(&ref))) {
-			request_fail(rq, -EINVAL, "'%s' is neither a CID nor a name", source);
-			return;
-		}
+	if (source && ref_parse(&ref, source) < 0) {
+		request_fail(rq, -EINVAL, "'%s' is neither a CID nor a name", source);
+		return;
 	}
 	struct mounting *mg = calloc(1, sizeof *mg);
 	struct mounted *m = calloc(1, sizeof *m);
-	if (!mg || !m || !(m->dir = strdup(dir))) {
-		free(mg);
-		free(m);
-		free(full);
+	if (!mg || !m || !(m->dir = strdup(dir)) || (car && !(mg->path = strdup(car))) ||
+	    (source && !(mg->source = ref_text(&ref)))) {
+		if (mg)
+			mounting_free(mg);
+		if (m)
+			mounted_free(m);
 		request_fail(rq, -ENOMEM, "out of memory");
 		return;
 	}
 	m->daemon = d;
 	mg->rq = rq;
 	mg->m = m;
-	struct mount_options o = {
-		.source = full,
-		.dir = m->dir,
-		.timeout_ms = (uint64_t)json_integer_value(json_object_get(rq->args, "timeout_ms")),
-		.allow_other = json_is_true(json_object_get(rq->args, "allow_other")),
-	};
-	mount_start(d->node, &o, on_mounted, mg);
-	free(full);
+	mg->work.data = mg;
+	if (!car)
+		mounting_start(mg);
+	else if (uv_queue_work(&d->loop, &mg->work, scan_car, on_scanned) < 0)
+		mounting_fail(mg, -ENOMEM, car, "out of memory");
 }
 
 static void on_unmounted(void *arg)

@@ -54,8 +54,9 @@ static const struct command commands[] = {
 	{ "mount", cmd_mount, "[SOURCE] DIR", "show a tree, a name, or everything at DIR",
 	  "  --timeout S     how long a read waits for the network (default 60)\n"
 	  "  --allow-other   let other users in\n"
-	  "SOURCE is a CID, /ipfs/CID/path, a name, or /ipns/NAME/path; without it DIR\n"
-	  "shows /ipfs and /ipns.  Starts the daemon if none runs.\n" },
+	  "SOURCE is a CID, /ipfs/CID/path, a name, or /ipns/NAME/path; or a CAR file, which\n"
+	  "is read in place, without importing it.  Without SOURCE DIR shows /ipfs and\n"
+	  "/ipns.  Starts the daemon if none runs.\n" },
 	{ "umount", cmd_umount, "DIR", "take a mount away", NULL },
 	{ "peers", cmd_peers, "[--json]", "who is connected, and what came from whom", NULL },
 	{ "connect", cmd_connect, "ADDRESS", "connect to a peer's multiaddr", NULL },
