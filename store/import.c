@@ -9,15 +9,10 @@
 #include <sys/stat.h>
 
 /* The store as a sink. */
-struct store_sink {
-	struct block_sink base;
-	struct store *store;
-};
-
 static int put(struct block_sink *self, const struct multihash *name, const void *data,
 	       size_t len)
 {
-	return store_put_bytes(((struct store_sink *)self)->store, name, data, len);
+	return store_put_bytes(self->store, name, data, len);
 }
 
 /* The walk that feeds the pipeline. */
@@ -159,7 +154,7 @@ static int conclude(struct pipeline *p, struct store *s, int r, struct import_re
 int import_path(struct store *s, const char *path, const struct import_options *o,
 		struct import_result *out)
 {
-	struct store_sink sink = { { put }, s };
+	struct block_sink sink = { put, s };
 	struct pipeline p;
 	struct feeder feeder = {
 		.base = { o->hidden, on_enter, on_entry, on_leave, on_failed },
@@ -168,7 +163,7 @@ int import_path(struct store *s, const char *path, const struct import_options *
 	struct counter counter = {
 		.base.hidden = o->hidden, .path = path, .progress = o->progress
 	};
-	int r = pipeline_start(&p, o, &sink.base);
+	int r = pipeline_start(&p, o, &sink);
 
 	if (r < 0)
 		return r;
@@ -184,14 +179,14 @@ int import_path(struct store *s, const char *path, const struct import_options *
 int import_fd(struct store *s, int fd, const struct import_options *o,
 	      struct import_result *out)
 {
-	struct store_sink sink = { { put }, s };
+	struct block_sink sink = { put, s };
 	struct dir *top = dir_new_top("-");
 	struct pipeline p;
 	int r;
 
 	if (!top)
 		return -ENOMEM;
-	r = pipeline_start(&p, o, &sink.base);
+	r = pipeline_start(&p, o, &sink);
 	if (r < 0) {
 		dir_free(top);
 		return r;

@@ -1,6 +1,7 @@
 #include "store/import_file.h"
 
 #include "store/error.h"
+#include "store/store_stream.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -23,6 +24,7 @@ struct import_file {
 	struct stat st; /* when this attempt began */
 	int attempts;
 	struct build_file build; /* whoever feeds it */
+	struct store_stream *stream_out; /* where leaves go; NULL: they go alone */
 
 	/* Under the pipeline's lock. */
 	uint64_t chunks;     /* of the file; LENGTH_OPEN until a stream has ended */
@@ -114,6 +116,7 @@ static ssize_t read_on(struct pipeline *p, int fd, uint8_t *buf, size_t len)
 static void file_free(struct import_file *f)
 {
 	build_file_release(&f->build);
+	store_stream_free(f->stream_out);
 	if (!f->borrowed)
 		close(f->fd);
 	free(f);
@@ -128,6 +131,10 @@ static void begin(struct pipeline *p, struct import_file *f)
 	for (int i = 0; i < WINDOW; i++)
 		f->window[i].ready = false;
 	build_file_init(&f->build, p->profile, p->sink);
+	/* Without memory for it, leaves are put alone. */
+	f->stream_out = p->sink->store && p->profile->chunk_size >= STREAM_LEAF_MIN
+				? store_stream_new(p->sink->store)
+				: NULL;
 
 	pthread_mutex_lock(&p->lock);
 	f->next = p->open_files;
@@ -318,17 +325,39 @@ static int end(struct pipeline *p, struct import_file *f)
 				return -errno;
 			f->st = after;
 			build_file_release(&f->build);
+			store_stream_free(f->stream_out);
 			begin(p, f);
 			return 0;
 		}
 	}
-	r = build_file_finish(&f->build, &root);
+	r = store_stream_finish(f->stream_out);
+	if (!r)
+		r = build_file_finish(&f->build, &root);
 	if (r < 0)
 		return r;
 	count_file(p, f->bytes);
 	pipeline_stored(p, f->dir, f->index, &root);
 	file_free(f);
 	return 0;
+}
+
+/* A sink that takes one leaf of a file, and puts it where it stands in that. */
+struct leaf_sink {
+	struct block_sink base;
+	struct store_stream *stream;
+	uint64_t index;
+	const uint8_t *data; /* of the file, inside the leaf */
+	size_t len;
+};
+
+static int put_leaf(struct block_sink *self, const struct multihash *name, const void *block,
+		    size_t len)
+{
+	struct leaf_sink *s = (struct leaf_sink *)self;
+	size_t head = (size_t)(s->data - (const uint8_t *)block);
+
+	return store_stream_put(s->stream, s->index, name, block, len, head,
+				len - head - s->len);
 }
 
 void file_chunk(struct worker *w, struct import_file *f, uint64_t chunk)
@@ -343,10 +372,15 @@ void file_chunk(struct worker *w, struct import_file *f, uint64_t chunk)
 	if (r == 0)
 		r = some = read_chunk(w, f, chunk, &len);
 	if (some > 0) {
-		r = build_leaf(p->profile, p->sink, w->data, len, &leaf);
+		struct leaf_sink sink = { { put_leaf }, f->stream_out, chunk, w->data, len };
+
+		r = build_leaf(p->profile, f->stream_out ? &sink.base : p->sink, w->data, len,
+			       &leaf);
 		if (r == 0)
 			count_bytes(p, len);
 	}
+	if (r < 0 || (!some && !f->stream))
+		store_stream_break(f->stream_out);
 
 	pthread_mutex_lock(&p->lock);
 	if (some > 0 && r == 0) {

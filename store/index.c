@@ -48,7 +48,7 @@ static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t
 		rc = mdb_env_create(&ix->env);
 		if (rc)
 			return index_error(rc);
-		mdb_env_set_maxdbs(ix->env, 2);
+		mdb_env_set_maxdbs(ix->env, 3);
 		mdb_env_set_maxreaders(ix->env, 512);
 		mdb_env_set_mapsize(ix->env, bytes);
 		rc = mdb_env_open(ix->env, dir, env_flags, 0600);
@@ -115,6 +115,8 @@ static int open_tables(struct index *ix)
 	if (r < 0)
 		return r;
 	r = index_error(mdb_dbi_open(txn, "blocks", 0, &ix->blocks));
+	if (!r)
+		r = index_error(mdb_dbi_open(txn, "pieces", 0, &ix->pieces));
 	if (!r)
 		r = index_error(mdb_dbi_open(txn, "meta", 0, &ix->meta));
 	if (!r)
@@ -273,20 +275,22 @@ int index_place_get(const MDB_val *value, struct place *out)
 	out->offset = cursor_u32le(&in);
 	out->stored = cursor_u32le(&in);
 	out->size = cursor_u32le(&in);
-	return cursor_done(&in) && out->size <= BLOCK_MAX && out->stored <= BLOCK_MAX
+	out->kind = (uint8_t)(out->size >> 24);
+	out->size &= 0xffffff;
+	return cursor_done(&in) && out->kind >= RECORD_BLOCK && out->kind <= RECORD_RECIPE && out->size <= BLOCK_MAX && out->stored <= BLOCK_MAX
 		   ? 0
 		   : ERR_CORRUPT;
 }
 
-int index_find(struct index *ix, const uint8_t *name, size_t name_size, struct place *out)
+int index_find(struct index *ix, const struct record_name *name, struct place *out)
 {
-	MDB_val key = { name_size, (void *)name }, value;
+	MDB_val key = { name->size, (void *)name->bytes }, value;
 	struct reader *rd = NULL;
 	int r = read_begin(ix, &rd);
 
 	if (r < 0)
 		return r;
-	int rc = mdb_get(rd->txn, ix->blocks, &key, &value);
+	int rc = mdb_get(rd->txn, name->piece ? ix->pieces : ix->blocks, &key, &value);
 	if (rc == MDB_NOTFOUND)
 		r = 0;
 	else if (rc)
@@ -351,8 +355,7 @@ out:
 	return out->failed ? -ENOMEM : 0;
 }
 
-int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *, size_t),
-	       void *arg)
+int index_each(struct index *ix, index_each_fn each, void *arg)
 {
 	uint8_t last[RECORD_NAME_MAX];
 	size_t last_size = 0;
@@ -379,7 +382,7 @@ int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *
 					? ERR_CORRUPT
 					: 0;
 			if (!r)
-				r = each(arg, &name, at.size);
+				r = each(arg, &name, &at);
 		}
 		if (r)
 			break;
@@ -388,18 +391,20 @@ int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *
 	return r;
 }
 
-int index_stat(struct index *ix, uint64_t *blocks, uint64_t *bytes, uint64_t *disk)
+int index_stat(struct index *ix, struct index_stat *out)
 {
 	struct reader *rd = NULL;
 	struct stat st;
-	MDB_stat tree;
+	MDB_stat blocks, pieces;
 	struct meta m;
 	int fd, r;
 
 	r = read_begin(ix, &rd);
 	if (r < 0)
 		return r;
-	r = index_error(mdb_stat(rd->txn, ix->blocks, &tree));
+	r = index_error(mdb_stat(rd->txn, ix->blocks, &blocks));
+	if (!r)
+		r = index_error(mdb_stat(rd->txn, ix->pieces, &pieces));
 	if (!r)
 		r = index_meta_get(ix, rd->txn, &m);
 	read_end(rd);
@@ -409,8 +414,9 @@ int index_stat(struct index *ix, uint64_t *blocks, uint64_t *bytes, uint64_t *di
 		r = -errno;
 	if (r < 0)
 		return r;
-	*blocks = tree.ms_entries;
-	*bytes = m.bytes;
-	*disk = (uint64_t)st.st_blocks * 512;
+	*out = (struct index_stat){ .blocks = blocks.ms_entries,
+				    .pieces = pieces.ms_entries,
+				    .bytes = m.bytes,
+				    .disk = (uint64_t)st.st_blocks * 512 };
 	return 0;
 }

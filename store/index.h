@@ -1,6 +1,7 @@
 /*
  * The index of a store, in LMDB: where each block lies (doc/formats.md).
- *	"blocks"	name -> u32 segment | u32 offset | u32 stored | u32 size
+ *	"blocks"	name -> u32 segment | u32 offset | u32 stored | u24 size | u8 kind
+ *	"pieces"	the same
  *	"meta"		"version" -> u32
  *			"covered" -> u32 segment | u32 offset | u64 bytes of all blocks
  * Little-endian.  Everything that lies in the segments before the place
@@ -33,8 +34,7 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 void index_close(struct index *ix); /* NULL is allowed */
 
 /* 1 and the place, or 0, or an error. */
-int index_find(struct index *ix, const uint8_t *name, size_t name_size,
-	       struct place *out);
+int index_find(struct index *ix, const struct record_name *name, struct place *out);
 
 /*
  * Add what is in `batch` (sorted; dead entries are left out; a name that is
@@ -45,17 +45,21 @@ int index_commit(struct index *ix, const struct pending *batch,
 		 const struct mark *covered);
 
 /* Forget a name if it lies at `at`: 1 if it did, 0 if not, or an error. */
-int index_drop(struct index *ix, const uint8_t *name, size_t name_size,
-	       const struct place *at);
+int index_drop(struct index *ix, const struct record_name *name, const struct place *at);
 
 int index_covered(struct index *ix, struct mark *out);
 
-/* Give every name to each(), between transactions, until it returns non-zero,
+/* Give every block to each(), between transactions, until it returns non-zero,
  * which is passed on. */
-int index_each(struct index *ix, int (*each)(void *arg, const struct multihash *, size_t),
-	       void *arg);
+typedef int (*index_each_fn)(void *arg, const struct multihash *name,
+			     const struct place *at);
+int index_each(struct index *ix, index_each_fn each, void *arg);
 
-/* Blocks, bytes of their content, and bytes of the index's own file. */
-int index_stat(struct index *ix, uint64_t *blocks, uint64_t *bytes, uint64_t *disk);
+struct index_stat {
+	uint64_t blocks, pieces;
+	uint64_t bytes; /* of the blocks */
+	uint64_t disk;  /* of the index's own file */
+};
+int index_stat(struct index *ix, struct index_stat *out);
 
 #endif

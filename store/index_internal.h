@@ -21,7 +21,7 @@ struct reader {
 
 struct index {
 	MDB_env *env;
-	MDB_dbi blocks, meta;
+	MDB_dbi blocks, pieces, meta;
 	pthread_mutex_t write; /* one writing transaction, or a change of the map */
 	unsigned turn;         /* atomic: which reader to wait for */
 	struct reader readers[READERS];

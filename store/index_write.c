@@ -39,6 +39,8 @@ int index_make_tables(struct index *ix)
 		return r;
 	r = index_error(mdb_dbi_open(txn, "blocks", MDB_CREATE, &ix->blocks));
 	if (!r)
+		r = index_error(mdb_dbi_open(txn, "pieces", MDB_CREATE, &ix->pieces));
+	if (!r)
 		r = index_error(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
 	if (!r)
 		r = index_error(mdb_put(txn, ix->meta, &key, &value, MDB_NOOVERWRITE));
@@ -53,7 +55,8 @@ int index_make_tables(struct index *ix)
 
 static void place_put(uint8_t out[PLACE_SIZE], const struct place *at)
 {
-	const uint32_t fields[] = { at->segment, at->offset, at->stored, at->size };
+	const uint32_t fields[] = { at->segment, at->offset, at->stored,
+				    at->size | (uint32_t)at->kind << 24 };
 
 	for (int i = 0; i < PLACE_SIZE; i++)
 		out[i] = (uint8_t)(fields[i / 4] >> (8 * (i % 4)));
@@ -64,22 +67,26 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 {
 	uint8_t bytes[PLACE_SIZE];
 	MDB_val key = { e->name_size, e->name }, value = { sizeof bytes, bytes };
+	bool piece = e->at.kind == RECORD_PIECE;
+	MDB_dbi table = piece ? ix->pieces : ix->blocks;
 	struct place old;
 	int rc, r;
 
 	place_put(bytes, &e->at);
-	rc = mdb_put(txn, ix->blocks, &key, &value, MDB_NOOVERWRITE);
+	rc = mdb_put(txn, table, &key, &value, MDB_NOOVERWRITE);
 	if (rc == MDB_KEYEXIST) {
 		r = index_place_get(&value, &old);
 		if (r < 0)
 			return r;
-		m->bytes -= old.size;
+		if (!piece)
+			m->bytes -= old.size;
 		value = (MDB_val){ sizeof bytes, bytes };
-		rc = mdb_put(txn, ix->blocks, &key, &value, 0);
+		rc = mdb_put(txn, table, &key, &value, 0);
 	}
 	if (rc)
 		return rc == MDB_MAP_FULL ? -EOVERFLOW : index_error(rc);
-	m->bytes += e->at.size;
+	if (!piece)
+		m->bytes += e->at.size;
 	return 0;
 }
 
@@ -139,14 +146,17 @@ out:
 	return r;
 }
 
-static int drop(struct index *ix, MDB_txn *txn, MDB_val *key, const struct place *at)
+static int drop(struct index *ix, MDB_txn *txn, const struct record_name *name,
+		const struct place *at)
 {
+	MDB_val key = { name->size, (void *)name->bytes };
+	MDB_dbi table = name->piece ? ix->pieces : ix->blocks;
 	struct place now;
 	struct meta m;
 	MDB_val value;
 	int rc, r;
 
-	rc = mdb_get(txn, ix->blocks, key, &value);
+	rc = mdb_get(txn, table, &key, &value);
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	r = rc ? index_error(rc) : index_place_get(&value, &now);
@@ -154,20 +164,19 @@ static int drop(struct index *ix, MDB_txn *txn, MDB_val *key, const struct place
 		return r;
 	if (now.segment != at->segment || now.offset != at->offset)
 		return 0;
-	r = index_error(mdb_del(txn, ix->blocks, key, NULL));
+	r = index_error(mdb_del(txn, table, &key, NULL));
 	if (!r)
 		r = index_meta_get(ix, txn, &m);
 	if (r < 0)
 		return r;
-	m.bytes -= now.size;
+	if (!name->piece)
+		m.bytes -= now.size;
 	r = meta_put(ix, txn, &m);
 	return r < 0 ? r : 1;
 }
 
-int index_drop(struct index *ix, const uint8_t *name, size_t name_size,
-	       const struct place *at)
+int index_drop(struct index *ix, const struct record_name *name, const struct place *at)
 {
-	MDB_val key = { name_size, (void *)name };
 	MDB_txn *txn = NULL;
 	int rc, r;
 
@@ -175,7 +184,7 @@ int index_drop(struct index *ix, const uint8_t *name, size_t name_size,
 	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
 	if (r < 0)
 		goto out;
-	r = drop(ix, txn, &key, at);
+	r = drop(ix, txn, name, at);
 	if (r <= 0) {
 		mdb_txn_abort(txn);
 		goto out;

@@ -82,7 +82,10 @@ int pending_add(struct pending *t, const struct record_name *name, const struct 
 	memcpy(e->name, name->bytes, name->size);
 	t->list[t->n++] = e;
 	insert(t->slots, t->slot_count, e);
-	t->bytes += at->size;
+	if (!name->piece) {
+		t->blocks++;
+		t->bytes += at->size;
+	}
 	return 0;
 }
 
@@ -95,18 +98,23 @@ struct pending_entry *pending_find(const struct pending *t,
 	     i = (i + 1) & (t->slot_count - 1)) {
 		struct pending_entry *e = t->slots[i];
 		if (e->hash == name->hash && e->name_size == name->size && !e->dead &&
+		    (e->at.kind == RECORD_PIECE) == name->piece &&
 		    !memcmp(e->name, name->bytes, name->size))
 			return e;
 	}
 	return NULL;
 }
 
-/* As LMDB compares keys. */
+/* Blocks, then pieces; each as LMDB compares keys. */
 static int by_name(const void *a, const void *b)
 {
 	const struct pending_entry *x = *(struct pending_entry *const *)a;
 	const struct pending_entry *y = *(struct pending_entry *const *)b;
 	size_t n = x->name_size < y->name_size ? x->name_size : y->name_size;
+	bool px = x->at.kind == RECORD_PIECE, py = y->at.kind == RECORD_PIECE;
+
+	if (px != py)
+		return px - py;
 	int r = memcmp(x->name, y->name, n);
 
 	return r ? r : x->name_size - y->name_size;
@@ -133,6 +141,7 @@ void pending_clear(struct pending *t)
 		memset(t->slots, 0, t->slot_count * sizeof(void *));
 	}
 	t->n = 0;
+	t->blocks = 0;
 	t->bytes = 0;
 }
 

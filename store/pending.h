@@ -1,6 +1,7 @@
 /*
- * Blocks that are in a segment but not yet in the index: a table from name to
- * place, filled by puts and emptied by a flush.  Locking is its owner's.
+ * Blocks and pieces that are in a segment but not yet in the index: a table
+ * from name to place, filled by puts and emptied by a flush.  Locking is its
+ * owner's.
  */
 #ifndef STORE_PENDING_H
 #define STORE_PENDING_H
@@ -23,7 +24,8 @@ struct pending {
 	struct pending_entry **slots; /* open addressing; a power of two */
 	size_t slot_count;
 	struct pending_chunk *chunks; /* where the entries lie */
-	uint64_t bytes;               /* of their blocks */
+	size_t blocks;                /* those that are no pieces */
+	uint64_t bytes;               /* of the blocks */
 };
 
 /* 0 or -ENOMEM, which changes nothing. */

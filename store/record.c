@@ -1,6 +1,7 @@
 #include "store/record.h"
 
 #include "store/error.h"
+#include "store/recipe.h"
 
 #include <string.h>
 #include <xxhash.h>
@@ -23,8 +24,18 @@ static uint8_t *put64(uint8_t *p, uint64_t v)
 
 void record_name(struct record_name *out, const struct multihash *name, uint64_t seed)
 {
+	out->piece = false;
 	out->size = (uint8_t)multihash_encode(name, out->bytes);
 	out->hash = XXH3_64bits_withSeed(out->bytes, out->size, seed);
+}
+
+void record_name_of(struct record_name *out, uint8_t kind, const uint8_t *name,
+		    size_t name_size, uint64_t seed)
+{
+	out->piece = kind == RECORD_PIECE;
+	out->size = (uint8_t)name_size;
+	memcpy(out->bytes, name, name_size);
+	out->hash = XXH3_64bits_withSeed(name, name_size, seed + out->piece);
 }
 
 uint64_t record_check(const void *data, size_t len)
@@ -59,6 +70,19 @@ void record_encode(uint8_t *out, const struct record *r, const uint8_t *name,
 	memcpy(p, name, r->name_size);
 }
 
+/* Each kind of record has its own bounds. */
+static bool sizes_fit(const struct record *r)
+{
+	if (r->kind == RECORD_RECIPE)
+		return r->encoding == ENCODING_RAW && r->stored <= RECIPE_MAX;
+	if (r->kind == RECORD_PIECE ? r->name_size != PIECE_NAME || r->size > PIECE_MAX
+				    : r->kind != RECORD_BLOCK)
+		return false;
+	if (r->encoding == ENCODING_RAW)
+		return r->stored == r->size;
+	return r->encoding == ENCODING_ZSTD && r->stored < r->size && r->size <= PIECE_MAX;
+}
+
 int record_decode(struct record *out, const uint8_t *in, size_t len)
 {
 	struct cursor c = cursor_over(in, len);
@@ -72,12 +96,10 @@ int record_decode(struct record *out, const uint8_t *in, size_t len)
 	out->size = cursor_u32le(&c);
 	out->check = cursor_u64le(&c);
 	cursor_u64le(&c);
-	if (c.bad || magic != RECORD_MAGIC || out->kind != RECORD_BLOCK ||
-	    out->encoding != ENCODING_RAW || !out->name_size ||
-	    out->name_size > RECORD_NAME_MAX || out->size > BLOCK_MAX ||
-	    out->stored != out->size)
+	if (c.bad || magic != RECORD_MAGIC || !out->name_size ||
+	    out->name_size > RECORD_NAME_MAX || out->size > BLOCK_MAX)
 		return ERR_CORRUPT;
-	return 0;
+	return sizes_fit(out) ? 0 : ERR_CORRUPT;
 }
 
 bool record_sound(const struct record *r, const uint8_t *in, uint32_t segment,

@@ -25,13 +25,20 @@
 #define RECORD_HEADER   32
 #define RECORD_NAME_MAX MULTIHASH_SIZE_MAX
 #define RECORD_BLOCK    1 /* kind: the bytes of a block, whole */
+#define RECORD_PIECE    2 /* bytes that blocks are made of (piece name) */
+#define RECORD_RECIPE   3 /* a block, made of pieces (recipe.h) */
 #define ENCODING_RAW    0
+#define ENCODING_ZSTD   1 /* one frame, of at most PIECE_MAX bytes */
 
-/* Where a record lies: what the index knows of a block. */
+#define PIECE_MAX  (256u << 10)
+#define PIECE_NAME 20 /* bytes of a piece's name */
+
+/* Where a record lies: what the index knows of a block or a piece. */
 struct place {
 	uint32_t segment, offset;
 	uint32_t stored; /* bytes in the segment */
-	uint32_t size;   /* bytes of the block */
+	uint32_t size;   /* bytes of the block or piece */
+	uint8_t kind;
 };
 
 struct record {
@@ -44,10 +51,14 @@ struct record {
 /* A name as it stands in records and in the index. */
 struct record_name {
 	uint64_t hash; /* for tables in memory; strangers cannot foresee it */
+	bool piece;    /* names of blocks and of pieces are two spaces */
 	uint8_t size;
 	uint8_t bytes[RECORD_NAME_MAX];
 };
 void record_name(struct record_name *out, const struct multihash *name, uint64_t seed);
+/* From the name as a record has it (at most RECORD_NAME_MAX bytes). */
+void record_name_of(struct record_name *out, uint8_t kind, const uint8_t *name,
+		    size_t name_size, uint64_t seed);
 
 /* Bytes of a whole record, with its padding. */
 static inline uint32_t record_span(uint32_t name_size, uint32_t stored)

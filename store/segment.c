@@ -1,6 +1,8 @@
 #include "store/segment.h"
 
 #include "store/error.h"
+#include "store/pack.h"
+#include "store/recipe.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -280,7 +282,7 @@ static ssize_t read_all(int fd, struct iovec *iov, int n, off_t offset)
 }
 
 int segment_read(struct segments *s, const struct place *at, const uint8_t *name,
-		 size_t name_size, void *data)
+		 size_t name_size, void *data, uint8_t *encoding)
 {
 	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
 	size_t head_size = RECORD_HEADER + name_size;
@@ -301,9 +303,13 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 	if ((size_t)got != head_size + at->stored ||
 	    record_decode(&rec, head, head_size) < 0 || rec.name_size != name_size ||
 	    memcmp(head + RECORD_HEADER, name, name_size) || rec.stored != at->stored ||
-	    rec.size != at->size || !record_sound(&rec, head, at->segment, at->offset) ||
+	    rec.size != at->size || rec.kind != at->kind ||
+	    (!encoding && rec.encoding != ENCODING_RAW) ||
+	    !record_sound(&rec, head, at->segment, at->offset) ||
 	    record_check(data, rec.stored) != rec.check)
 		return ERR_CORRUPT;
+	if (encoding)
+		*encoding = rec.encoding;
 	return 0;
 }
 
@@ -311,6 +317,7 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 #define WINDOW (4u << 20)
 struct window {
 	int fd;
+	struct packer *packer; /* for what has to be unpacked to be checked */
 	uint8_t *buf;
 	size_t room; /* WINDOW, or the file if it is smaller */
 	off_t start;
@@ -332,15 +339,42 @@ static const uint8_t *window_at(struct window *w, off_t offset, size_t n)
 	return w->buf + (offset - w->start);
 }
 
+/* Do the stored bytes match the name?  As far as that can be said of a record
+ * alone: of a recipe it cannot. */
+static bool matches_name(struct window *w, const struct record *rec, const uint8_t *name,
+			 const uint8_t *data)
+{
+	uint8_t piece[PIECE_NAME];
+	struct multihash hash;
+
+	if (rec->kind == RECORD_RECIPE)
+		return true;
+	if (rec->encoding != ENCODING_RAW) {
+		if (!w->packer)
+			w->packer = packer_new();
+		if (!w->packer || unpack(w->packer, rec->encoding, data, rec->stored,
+					 packer_plain(w->packer), rec->size) < 0)
+			return false;
+		data = packer_plain(w->packer);
+	}
+	if (rec->kind == RECORD_PIECE) {
+		piece_name(piece, data, rec->size);
+		return !memcmp(piece, name, PIECE_NAME);
+	}
+	return multihash_decode(&hash, name, rec->name_size) == 0 &&
+	       multihash_check(&hash, data, rec->size) == 0;
+}
+
 /*
  * The record at `offset` of a file of `size` bytes: 1 if it is whole, 0 if not,
  * or a negative errno.  *span: how far it is to where the next one may be.
  */
 static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint32_t size,
-			bool strong, struct multihash *name, struct place *at,
-			uint32_t *span)
+			bool strong, const uint8_t **name, size_t *name_size,
+			struct place *at, uint32_t *span)
 {
 	uint32_t left = size - offset, whole;
+	struct multihash hash;
 	struct record rec;
 	const uint8_t *p;
 
@@ -358,8 +392,11 @@ static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint
 	p = window_at(w, offset, whole);
 	if (!p)
 		return -errno;
+	*name = p + RECORD_HEADER;
+	*name_size = rec.name_size;
 	if (!record_sound(&rec, p, number, offset) ||
-	    multihash_decode(name, p + RECORD_HEADER, rec.name_size) < 0)
+	    (rec.kind != RECORD_PIECE &&
+	     multihash_decode(&hash, *name, rec.name_size) < 0))
 		return 0;
 	const uint8_t *data = p + RECORD_HEADER + rec.name_size;
 	if (record_check(data, rec.stored) != rec.check) {
@@ -368,9 +405,9 @@ static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint
 			*span = whole;
 		return 0;
 	}
-	if (strong && multihash_check(name, data, rec.stored) < 0)
+	if (strong && !matches_name(w, &rec, *name, data))
 		return 0;
-	*at = (struct place){ number, offset, rec.stored, rec.size };
+	*at = (struct place){ number, offset, rec.stored, rec.size, rec.kind };
 	*span = whole;
 	return 1;
 }
@@ -380,7 +417,8 @@ int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *a
 {
 	struct window w = { .fd = g->fd };
 	uint32_t offset = from, span;
-	struct multihash name;
+	const uint8_t *name = NULL;
+	size_t name_size = 0;
 	struct place at;
 	struct stat st;
 	int r = 0;
@@ -400,12 +438,13 @@ int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *a
 
 	while (offset < size) {
 		bool strong = *damaged || *end != offset;
-		r = whole_record(&w, g->number, offset, size, strong, &name, &at, &span);
+		r = whole_record(&w, g->number, offset, size, strong, &name, &name_size,
+				 &at, &span);
 		if (r < 0)
 			goto out;
 		if (r) {
 			*damaged += offset - *end;
-			r = each(arg, &name, &at);
+			r = each(arg, name, name_size, &at, strong);
 			if (r)
 				goto out;
 			*end = offset + span;
@@ -413,6 +452,7 @@ int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *a
 		offset += span;
 	}
 out:
+	packer_free(w.packer);
 	free(w.buf);
 	return r;
 }

@@ -59,22 +59,24 @@ int segment_write(struct segment *g, uint32_t offset, const struct record *r,
 		  const uint8_t *name, const void *data);
 
 /*
- * Read the block `name` from a place into `data` (place->size bytes).
+ * Read the stored bytes of `name` from a place into `data` (place->stored bytes);
+ * *encoding (may be NULL, then only raw ones will do) is how they are encoded.
  *   ERR_CORRUPT  the bytes there are not that record
  *   or a negative errno: we could not read
  */
 int segment_read(struct segments *s, const struct place *at, const uint8_t *name,
-		 size_t name_size, void *data);
+		 size_t name_size, void *data, uint8_t *encoding);
 
 /*
  * Give every whole record from `from` on to each(), which stops the scan by
  * returning non-zero, which is passed on.  Damage is stepped over by looking
  * for the next record; what was found behind damage is checked by its strong
- * hash, since the bytes of a block may pretend to be a record.
+ * hash, since the bytes of a block may pretend to be a record.  A recipe found
+ * there cannot be checked here: it is given with `doubtful` set.
  * *end: behind the last whole record; *damaged: bytes stepped over before it.
  */
-typedef int (*segment_each_fn)(void *arg, const struct multihash *name,
-			       const struct place *at);
+typedef int (*segment_each_fn)(void *arg, const uint8_t *name, size_t name_size,
+			       const struct place *at, bool doubtful);
 int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *arg,
 		 uint32_t *end, uint64_t *damaged);
 

@@ -8,10 +8,15 @@
 #include "store/cid.h"
 #include "store/unixfs.h"
 
+struct store;
+
 struct block_sink {
 	/* Keep `data`, which is already named.  0 or a negative error. */
 	int (*put)(struct block_sink *self, const struct multihash *name, const void *data,
 		   size_t len);
+	/* Where it ends, if that is a store: then the leaves of a long file go to it
+	 * as a stream (store_stream.h).  NULL: each is put by itself. */
+	struct store *store;
 };
 
 /* Name the bytes by sha2-256, put them, and give their CID. */

@@ -30,7 +30,7 @@ struct block_source *store_source(struct store *s)
 	return &s->source;
 }
 
-static struct store *new_store(const char *path)
+struct store *store_new(const char *path)
 {
 	struct store *s = calloc(1, sizeof *s);
 	pthread_condattr_t attr;
@@ -44,9 +44,11 @@ static struct store *new_store(const char *path)
 	}
 	s->source.get = source_get_block;
 	s->source.has = source_has_block;
+	s->piece_name = piece_name;
 	s->dir = s->lock_fd = s->segments.dir = -1;
 	s->filling = &s->tables[0];
 	s->flushing = &s->tables[1];
+	pthread_mutex_init(&s->packing, NULL);
 	pthread_mutex_init(&s->append, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -57,8 +59,7 @@ static struct store *new_store(const char *path)
 	return s;
 }
 
-/* Everything but stopping the flusher. */
-static void free_store(struct store *s)
+void store_free(struct store *s)
 {
 	for (struct segment *g = s->sealed, *next; g; g = next) {
 		next = g->next;
@@ -78,6 +79,9 @@ static void free_store(struct store *s)
 		close(s->dir);
 	pthread_cond_destroy(&s->work);
 	pthread_cond_destroy(&s->done);
+	while (s->n_packers)
+		packer_free(s->packers[--s->n_packers]);
+	pthread_mutex_destroy(&s->packing);
 	pthread_mutex_destroy(&s->append);
 	pthread_mutex_destroy(&s->lock);
 	free(s->path);
@@ -163,7 +167,7 @@ int store_open(struct store **out, const char *dir, unsigned flags,
 
 	if ((flags & STORE_CREATE) && !(flags & STORE_WRITE))
 		return -EINVAL;
-	s = new_store(dir);
+	s = store_new(dir);
 	if (!s)
 		return -ENOMEM;
 	s->writable = flags & STORE_WRITE;
@@ -191,7 +195,7 @@ int store_open(struct store **out, const char *dir, unsigned flags,
 	*out = s;
 	return 0;
 fail:
-	free_store(s);
+	store_free(s);
 	return r;
 }
 
@@ -203,7 +207,7 @@ int store_close(struct store *s)
 		return 0;
 	store_flusher_stop(s);
 	r = s->failed ? s->failed : s->full;
-	free_store(s);
+	store_free(s);
 	return r;
 }
 
@@ -243,7 +247,7 @@ int store_find(struct store *s, const struct record_name *name, struct place *ou
 	pthread_mutex_unlock(&s->lock);
 	if (e)
 		return 1;
-	r = index_find(s->index, name->bytes, name->size, out);
+	r = index_find(s->index, name, out);
 	if (r > 0 && any_bad) {
 		pthread_mutex_lock(&s->lock);
 		if (is_bad(s, name, out))
@@ -253,8 +257,7 @@ int store_find(struct store *s, const struct record_name *name, struct place *ou
 	return r;
 }
 
-/* Forget a record that is not what it should be, and say so once. */
-static void drop(struct store *s, const struct record_name *name, const struct place *at)
+void store_drop(struct store *s, const struct record_name *name, const struct place *at)
 {
 	struct pending_entry *e;
 	bool known, failed;
@@ -274,12 +277,14 @@ static void drop(struct store *s, const struct record_name *name, const struct p
 	pthread_mutex_unlock(&s->lock);
 	if (known)
 		return;
-	s->corrupt++;
-	log_line(LOG_ERROR, "store %s: segment %08u: the block at byte %u is damaged",
-		 s->path, at->segment, at->offset);
+	/* A damaged piece counts by the blocks that lack it. */
+	if (!name->piece)
+		s->corrupt++;
+	log_line(LOG_ERROR, "store %s: segment %08u: the %s at byte %u is damaged", s->path,
+		 at->segment, name->piece ? "piece" : "block", at->offset);
 	if (!s->writable || failed)
 		return;
-	r = index_drop(s->index, name->bytes, name->size, at);
+	r = index_drop(s->index, name, at);
 	if (r < 0)
 		log_line(LOG_ERROR, "store %s: index: %s", s->path, err_text(r));
 }
@@ -304,11 +309,9 @@ int store_get(struct store *s, const struct multihash *name, struct block **out)
 	r = block_reserve(&b, name, at.size, &data);
 	if (r < 0)
 		return r;
-	r = at.stored == at.size
-		? segment_read(&s->segments, &at, key.bytes, key.size, data)
-		: ERR_CORRUPT;
+	r = store_read(s, &key, &at, data);
 	if (r == ERR_CORRUPT) {
-		drop(s, &key, &at);
+		store_drop(s, &key, &at);
 		r = ERR_MISSING;
 	}
 	if (r < 0) {
@@ -348,24 +351,49 @@ int store_has(struct store *s, const struct multihash *name, size_t *size)
 	return 1;
 }
 
+struct listing {
+	int (*each)(void *arg, const struct multihash *, size_t);
+	void *arg;
+};
+
+static int on_indexed(void *arg, const struct multihash *name, const struct place *at)
+{
+	struct listing *l = arg;
+
+	return l->each(l->arg, name, at->size);
+}
+
 int store_each(struct store *s, int (*each)(void *arg, const struct multihash *, size_t),
 	       void *arg)
 {
+	struct listing listing = { each, arg };
+
 	/* So that the index has all; if it cannot, what it has is still right. */
 	if (s->writable)
 		(void)store_sync(s);
-	return index_each(s->index, each, arg);
+	return index_each(s->index, on_indexed, &listing);
 }
 
 void store_stat(struct store *s, struct store_stat *out)
 {
+	struct index_stat indexed;
+
 	*out = (struct store_stat){ .corrupt = s->corrupt };
 	if (s->cache)
 		out->cached_bytes = cache_bytes(s->cache);
-	if (index_stat(s->index, &out->blocks, &out->bytes, &out->disk_bytes) < 0)
+	if (index_stat(s->index, &indexed) < 0) {
 		log_line(LOG_ERROR, "store %s: the index cannot be read", s->path);
+	} else {
+		out->blocks = indexed.blocks;
+		out->pieces = indexed.pieces;
+		out->bytes = indexed.bytes;
+		out->disk_bytes = indexed.disk;
+	}
 	pthread_mutex_lock(&s->lock);
-	out->blocks += s->filling->n + s->flushing->n;
+	for (int i = 0; i < 2; i++) {
+		out->blocks += s->tables[i].blocks;
+		out->pieces += s->tables[i].n - s->tables[i].blocks;
+	}
 	out->bytes += s->filling->bytes + s->flushing->bytes;
 	out->disk_bytes += s->segment_bytes;
 	pthread_mutex_unlock(&s->lock);

@@ -1,6 +1,7 @@
 /*
  * The block store: blocks by multihash, in append-only segments with an LMDB
- * index (doc/formats.md).  One process writes (it holds the lock); any number
+ * index (doc/formats.md).  Below the blocks lie pieces, cut by content, stored
+ * once and compressed; callers see only blocks.  One process writes (it holds the lock); any number
  * of others may read: they see what was synced.  A process opens a store at
  * most once at a time, and not across a fork.  All functions but open and close may be called from any
  * thread.  They may wait for the disk, so not from the loop thread, except
@@ -72,9 +73,10 @@ int store_each(struct store *s, int (*each)(void *arg, const struct multihash *,
 
 struct store_stat {
 	uint64_t blocks;	/* in the index */
+	uint64_t pieces;	/* that longer blocks are made of, each stored once */
 	uint64_t bytes;		/* of their content */
 	uint64_t disk_bytes;	/* of segments and index */
-	uint64_t corrupt;	/* records dropped since opening */
+	uint64_t corrupt;	/* blocks found damaged and dropped since opening */
 	uint64_t cached_bytes;	/* in memory */
 };
 void store_stat(struct store *s, struct store_stat *out);

@@ -59,16 +59,16 @@ static int wait_for_room(struct store *s)
 	return s->failed;
 }
 
-static int append(struct store *s, const struct record_name *name, const void *data,
-		  size_t len)
+int store_append(struct store *s, const struct record_name *name, uint8_t kind,
+		 const struct packed *packed, size_t size)
 {
 	struct record rec = {
-		.kind = RECORD_BLOCK,
-		.encoding = ENCODING_RAW,
+		.kind = kind,
+		.encoding = packed->encoding,
 		.name_size = name->size,
-		.stored = (uint32_t)len,
-		.size = (uint32_t)len,
-		.check = record_check(data, len),
+		.stored = packed->stored,
+		.size = (uint32_t)size,
+		.check = record_check(packed->data, packed->stored),
 	};
 	uint32_t span = record_span(name->size, rec.stored);
 	int r;
@@ -79,16 +79,18 @@ static int append(struct store *s, const struct record_name *name, const void *d
 	/* Another thread may have been faster with the same block. */
 	bool here = pending_find(s->filling, name) || pending_find(s->flushing, name);
 	pthread_mutex_unlock(&s->lock);
-	if (r < 0 || here)
+	if (r < 0 || here) {
+		r = r < 0 ? r : 1;
 		goto out;
+	}
 
 	if (!s->active || s->tail.offset + span > SEGMENT_MAX) {
 		r = next_segment(s);
 		if (r < 0)
 			goto out;
 	}
-	struct place at = { s->tail.segment, s->tail.offset, rec.stored, rec.size };
-	r = segment_write(s->active, at.offset, &rec, name->bytes, data);
+	struct place at = { s->tail.segment, s->tail.offset, rec.stored, rec.size, kind };
+	r = segment_write(s->active, at.offset, &rec, name->bytes, packed->data);
 	if (r < 0)
 		goto out;
 	pthread_mutex_lock(&s->lock);
@@ -105,6 +107,7 @@ int store_put_bytes(struct store *s, const struct multihash *name, const void *d
 		    size_t len)
 {
 	struct record_name key;
+	struct packer *p;
 	struct place at;
 	int r;
 
@@ -121,7 +124,12 @@ int store_put_bytes(struct store *s, const struct multihash *name, const void *d
 	r = store_find(s, &key, &at);
 	if (r)
 		return r < 0 ? r : 0;
-	return append(s, &key, data, len);
+	p = store_packer(s);
+	if (!p)
+		return -ENOMEM;
+	r = store_put_cut(s, p, &key, data, len);
+	store_packer_done(s, p);
+	return r;
 }
 
 int store_put(struct store *s, struct block *b)

@@ -1,6 +1,7 @@
 /*
- * The parts of a block store: store.c opens, finds and reads; store_append.c
- * puts; store_flush.c makes durable; store_recover.c learns from the segments
+ * The parts of a block store: store.c opens, finds and reads; store_piece.c cuts
+ * blocks into pieces and makes them of pieces again; store_stream.c does that
+ * across the leaves of a file; store_append.c puts; store_flush.c makes durable; store_recover.c learns from the segments
  * what the index does not know; store_layout.c knows the directory.
  *
  * A block goes   segment -> pending table -> (fsync) -> index,   and is looked
@@ -15,7 +16,9 @@
 
 #include "store/cache.h"
 #include "store/index.h"
+#include "store/pack.h"
 #include "store/pending.h"
+#include "store/recipe.h"
 #include "store/segment.h"
 #include "store/store.h"
 
@@ -29,6 +32,11 @@
 #define PENDING_MAX (2 * FLUSH_NAMES)
 /* The disk is set to work whenever this much was appended. */
 #define WRITEBACK_BYTES (8u << 20)
+/* Pieces, below the blocks (PIECE_MAX is the longest). */
+#define PIECE_MIN     (16u << 10)
+#define PIECE_AVERAGE (64u << 10)
+/* Room for packing that is kept for the next who needs it. */
+#define PACKERS_KEPT 8
 
 struct store {
 	struct block_source source;
@@ -40,6 +48,12 @@ struct store {
 	struct index *index;
 	struct cache *cache; /* NULL: none */
 	atomic_uint_fast64_t corrupt;
+
+	pthread_mutex_t packing;
+	struct packer *packers[PACKERS_KEPT]; /* idle ones */
+	unsigned n_packers;
+	/* piece_name(); a test puts a worse one here. */
+	void (*piece_name)(uint8_t out[PIECE_NAME], const void *data, size_t len);
 
 	/* Appending: held while a record is written. */
 	pthread_mutex_t append;
@@ -71,13 +85,41 @@ struct store {
 	pthread_t flusher;
 };
 
+struct store *store_new(const char *path); /* nothing of it open; NULL: no memory */
+void store_free(struct store *s);	   /* but does not stop the flusher */
 int64_t store_now_ms(void);
 /* True for errors that go away when somebody frees space. */
 bool store_no_space(int r);
 /* The place of a name: 1, 0, or an error. */
 int store_find(struct store *s, const struct record_name *name, struct place *out);
 
-/* store_append.c: note a record that lies in a segment.  Under `lock`. */
+/* Forget a record that is not what it should be, and say so once. */
+void store_drop(struct store *s, const struct record_name *name, const struct place *at);
+
+/* store_piece.c */
+struct packer *store_packer(struct store *s); /* the caller's until given back; NULL */
+void store_packer_done(struct store *s, struct packer *p);
+/* The bytes of a block (at->size of them) that lies or is described at a place. */
+int store_read(struct store *s, const struct record_name *name, const struct place *at,
+	       uint8_t *out);
+/* 0 if all pieces of the recipe there are known, else ERR_CORRUPT. */
+int store_recipe_whole(struct store *s, const struct record_name *name,
+		       const struct place *at);
+/* Store a piece of at most PIECE_MAX bytes, unless it is there; gives its name. */
+int store_put_piece(struct store *s, struct packer *p, const void *data, size_t len,
+		    uint8_t name[PIECE_NAME]);
+/* Store the recipe of a block of `size` bytes, all pieces of which are stored. */
+int store_put_recipe(struct store *s, const struct record_name *name,
+		     const struct recipe *recipe, size_t size);
+/* Store a block that came alone, cut if it is long. */
+int store_put_cut(struct store *s, struct packer *p, const struct record_name *name,
+		  const uint8_t *data, size_t len);
+
+/* store_append.c: add a record: 0; 1 if its name is there, just put by another
+ * thread; or an error. */
+int store_append(struct store *s, const struct record_name *name, uint8_t kind,
+		 const struct packed *packed, size_t size);
+/* Note a record that lies in a segment.  Under `lock`. */
 int store_note(struct store *s, const struct record_name *name, const struct place *at);
 
 /* store_flush.c */

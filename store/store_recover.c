@@ -23,13 +23,40 @@ static int read_header(struct segment *g)
 	return n == sizeof header ? segment_header_check(header, g->number) : ERR_CORRUPT;
 }
 
-static int note_found(void *arg, const struct multihash *name, const struct place *at)
+/* Does a recipe give what its name says?  Its pieces may lie anywhere. */
+static int check_recipe(struct store *s, const struct record_name *key,
+			const struct place *at)
+{
+	struct multihash name;
+	uint8_t *data = malloc(at->size ? at->size : 1);
+	int r = data ? store_read(s, key, at, data) : -ENOMEM;
+
+	if (!r)
+		r = multihash_decode(&name, key->bytes, key->size);
+	if (!r)
+		r = multihash_check(&name, data, at->size);
+	free(data);
+	return r;
+}
+
+/* Errors that a record's bytes are to blame for. */
+static bool is_damage(int r)
+{
+	return r == ERR_CORRUPT || r == ERR_MALFORMED || r == -ENOTSUP;
+}
+
+static int note_found(void *arg, const uint8_t *name, size_t name_size,
+		      const struct place *at, bool doubtful)
 {
 	struct store *s = arg;
 	struct record_name key;
-	int r;
+	int r = 0;
 
-	record_name(&key, name, s->seed);
+	record_name_of(&key, at->kind, name, name_size, s->seed);
+	if (doubtful && at->kind == RECORD_RECIPE)
+		r = check_recipe(s, &key, at);
+	if (r < 0)
+		return is_damage(r) ? 0 : r;
 	pthread_mutex_lock(&s->lock);
 	r = store_note(s, &key, at);
 	bool full = s->filling->n >= FLUSH_NAMES;
@@ -133,40 +160,71 @@ out:
 }
 
 struct rebuild {
-	struct index *index;
-	struct pending found;
+	struct store *store; /* with the new index, and no flusher */
 	struct mark covered;
+	uint32_t *damaged; /* segments */
+	size_t n_damaged;
 };
 
 static int commit_found(struct rebuild *b)
 {
+	struct pending *found = b->store->filling;
 	int r;
 
-	pending_sort(&b->found);
-	r = index_commit(b->index, &b->found, &b->covered);
-	pending_clear(&b->found);
+	pending_sort(found);
+	r = index_commit(b->store->index, found, &b->covered);
+	pending_clear(found);
 	return r;
 }
 
-static int collect_found(void *arg, const struct multihash *name, const struct place *at)
+static int collect_found(void *arg, const uint8_t *name, size_t name_size,
+			 const struct place *at, bool doubtful)
 {
 	struct rebuild *b = arg;
+	struct pending *found = b->store->filling;
 	struct record_name key;
 	int r;
 
-	record_name(&key, name, 0);
-	r = pending_add(&b->found, &key, at);
-	return r < 0 || b->found.n < FLUSH_NAMES ? r : commit_found(b);
+	/* Doubtful recipes are checked later, when all pieces are known. */
+	record_name_of(&key, at->kind, name, name_size, 0);
+	r = pending_add(found, &key, at);
+	return r < 0 || found->n < FLUSH_NAMES ? r : commit_found(b);
 }
 
-static int rebuild_from(struct rebuild *b, struct segments *segments, uint64_t *damaged)
+/* Forget a block whose recipe lacks a piece, or is not to be believed. */
+static int check_indexed(void *arg, const struct multihash *name, const struct place *at)
 {
+	struct rebuild *b = arg;
+	struct record_name key;
+	bool doubtful = false;
+	int r;
+
+	if (at->kind != RECORD_RECIPE)
+		return 0;
+	for (size_t i = 0; i < b->n_damaged; i++)
+		doubtful |= b->damaged[i] == at->segment;
+	record_name(&key, name, 0);
+	r = doubtful ? check_recipe(b->store, &key, at)
+		     : store_recipe_whole(b->store, &key, at);
+	if (is_damage(r))
+		r = index_drop(b->store->index, &key, at);
+	return r < 0 ? r : 0;
+}
+
+static int rebuild_from(struct rebuild *b, uint64_t *damaged)
+{
+	struct segments *segments = &b->store->segments;
 	uint32_t *numbers = NULL;
 	uint64_t bytes, stepped;
 	size_t n = 0;
 	int r;
 
 	r = segments_list(segments, &numbers, &n, &bytes);
+	if (r < 0)
+		return r;
+	b->damaged = malloc((n + 1) * sizeof *b->damaged);
+	if (!b->damaged)
+		r = -ENOMEM;
 	for (size_t i = 0; i < n && !r; i++) {
 		struct segment *g = NULL;
 		uint32_t end = 0;
@@ -190,10 +248,15 @@ static int rebuild_from(struct rebuild *b, struct segments *segments, uint64_t *
 		if (r < 0)
 			break;
 		*damaged += stepped;
+		if (stepped)
+			b->damaged[b->n_damaged++] = numbers[i];
 		b->covered = (struct mark){ numbers[i], end };
 	}
 	if (!r)
 		r = commit_found(b);
+	if (!r)
+		r = index_each(b->store->index, check_indexed, b);
+	free(b->damaged);
 	free(numbers);
 	return r;
 }
@@ -216,25 +279,29 @@ static int exchange_index(int dir)
 int store_rebuild(const char *path, uint64_t *blocks, uint64_t *damaged)
 {
 	struct rebuild b = { 0 };
-	struct segments segments;
-	bool opened = false;
-	uint64_t count = 0, stepped = 0, bytes, disk;
+	struct index_stat count = { 0 };
+	uint64_t stepped = 0;
+	struct store *s;
 	char *fresh = NULL;
-	int lock = -1, dir, version, r;
+	int dir, version, r;
 
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return -errno;
+	s = b.store = store_new(path);
+	if (!s)
+		return -ENOMEM;
+	dir = s->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0) {
+		r = -errno;
+		goto out;
+	}
 	version = store_version_check(dir);
 	if (version < 0 && version != ERR_CORRUPT && version != -ENOENT) {
 		r = version;
 		goto out;
 	}
-	r = segments_open(&segments, dir);
+	r = segments_open(&s->segments, dir);
 	if (r < 0)
 		goto out;
-	opened = true;
-	r = lock = lock_take(dir, "lock");
+	r = s->lock_fd = lock_take(dir, "lock");
 	if (r < 0)
 		goto out;
 	if (asprintf(&fresh, "%s/index.new", path) < 0) {
@@ -249,27 +316,23 @@ int store_rebuild(const char *path, uint64_t *blocks, uint64_t *damaged)
 		r = -errno;
 		goto out;
 	}
-	r = index_open(&b.index, fresh, INDEX_WRITE | INDEX_CREATE, 0);
+	r = index_open(&s->index, fresh, INDEX_WRITE | INDEX_CREATE, 0);
 	if (!r)
-		r = rebuild_from(&b, &segments, &stepped);
+		r = rebuild_from(&b, &stepped);
 	if (!r)
-		r = index_stat(b.index, &count, &bytes, &disk);
-	index_close(b.index);
+		r = index_stat(s->index, &count);
+	index_close(s->index);
+	s->index = NULL;
 	if (!r)
 		r = exchange_index(dir);
 	if (!r && version < 0)
 		r = store_version_write(dir);
 	if (!r && blocks)
-		*blocks = count;
+		*blocks = count.blocks;
 	if (!r && damaged)
 		*damaged = stepped;
 out:
-	pending_release(&b.found);
 	free(fresh);
-	if (opened)
-		segments_close(&segments);
-	if (lock >= 0)
-		close(lock);
-	close(dir);
+	store_free(s);
 	return r < 0 ? r : 0;
 }

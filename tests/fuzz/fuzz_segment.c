@@ -18,17 +18,21 @@ struct seen {
 };
 
 /* What comes out is in order, inside, and not made up. */
-static int on_record(void *arg, const struct multihash *name, const struct place *at)
+static int on_record(void *arg, const uint8_t *bytes, size_t size, const struct place *at,
+		     bool doubtful)
 {
 	struct seen *seen = arg;
+	struct multihash name;
 	bool known = false;
 
+	if (multihash_decode(&name, bytes, size) < 0)
+		abort();
 	for (int i = 0; i < 3; i++)
-		known |= multihash_equal(name, &seen->names[i]);
+		known |= multihash_equal(&name, &seen->names[i]);
 	if (!known || at->offset < seen->behind || at->offset % 8 ||
 	    at->stored > seen->size - at->offset)
 		abort();
-	seen->behind = at->offset + RECORD_HEADER + name->size + at->stored;
+	seen->behind = at->offset + RECORD_HEADER + (uint32_t)size + at->stored;
 	return 0;
 }
 

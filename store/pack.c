@@ -1,0 +1,85 @@
+#include "store/pack.h"
+
+#include "store/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#define PACK_MIN 64 /* a frame costs about a dozen bytes */
+
+struct packer {
+	ZSTD_CCtx *compress; /* made when first used */
+	ZSTD_DCtx *decompress;
+	uint8_t stored[PACK_MAX], plain[PACK_MAX];
+};
+
+struct packer *packer_new(void)
+{
+	struct packer *p = malloc(sizeof *p);
+
+	if (!p)
+		return NULL;
+	p->compress = NULL;
+	p->decompress = NULL;
+	return p;
+}
+
+void packer_free(struct packer *p)
+{
+	if (!p)
+		return;
+	ZSTD_freeCCtx(p->compress);
+	ZSTD_freeDCtx(p->decompress);
+	free(p);
+}
+
+uint8_t *packer_stored(struct packer *p)
+{
+	return p->stored;
+}
+
+uint8_t *packer_plain(struct packer *p)
+{
+	return p->plain;
+}
+
+void pack(struct packer *p, const void *data, size_t len, struct packed *out)
+{
+	size_t n;
+
+	*out = (struct packed){ data, (uint32_t)len, ENCODING_RAW };
+	if (len < PACK_MIN || len > PACK_MAX)
+		return;
+	if (!p->compress)
+		p->compress = ZSTD_createCCtx();
+	if (!p->compress)
+		return;
+	/* No more room than what is worth it: zstd gives up when it is full. */
+	n = ZSTD_compressCCtx(p->compress, p->stored, len - len / 8, data, len, PACK_LEVEL);
+	if (ZSTD_isError(n))
+		return;
+	*out = (struct packed){ p->stored, (uint32_t)n, ENCODING_ZSTD };
+}
+
+int unpack(struct packer *p, uint8_t encoding, const void *data, size_t stored, void *out,
+	   size_t size)
+{
+	if (encoding == ENCODING_RAW) {
+		if (stored != size)
+			return ERR_CORRUPT;
+		memcpy(out, data, size);
+		return 0;
+	}
+	if (encoding != ENCODING_ZSTD || size > PACK_MAX ||
+	    ZSTD_getFrameContentSize(data, stored) != size ||
+	    ZSTD_findFrameCompressedSize(data, stored) != stored)
+		return ERR_CORRUPT;
+	if (!p->decompress)
+		p->decompress = ZSTD_createDCtx();
+	if (!p->decompress)
+		return -ENOMEM;
+	return ZSTD_decompressDCtx(p->decompress, out, size, data, stored) == size
+		   ? 0
+		   : ERR_CORRUPT;
+}

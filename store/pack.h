@@ -1,0 +1,36 @@
+/*
+ * Bytes as they are stored: compressed if that saves an eighth, else raw.  What
+ * comes back from a disk may be anything: the frame must be one, must say its
+ * size and give just that, and nothing is allocated for it.
+ */
+#ifndef STORE_PACK_H
+#define STORE_PACK_H
+
+#include "store/record.h"
+
+#define PACK_MAX   PIECE_MAX
+#define PACK_LEVEL 1
+
+/* Contexts and room for one thread at a time. */
+struct packer;
+struct packer *packer_new(void); /* NULL: no memory */
+void packer_free(struct packer *p);
+
+struct packed {
+	const void *data; /* the caller's, or of the packer until its next use */
+	uint32_t stored;
+	uint8_t encoding;
+};
+
+/* At most PACK_MAX bytes are tried; without memory they stay raw. */
+void pack(struct packer *p, const void *data, size_t len, struct packed *out);
+
+/* `stored` bytes to `size` at `out`.  0, ERR_CORRUPT or -ENOMEM. */
+int unpack(struct packer *p, uint8_t encoding, const void *data, size_t stored, void *out,
+	   size_t size);
+
+/* Two areas of PACK_MAX bytes for what is read: stored, and unpacked. */
+uint8_t *packer_stored(struct packer *p);
+uint8_t *packer_plain(struct packer *p);
+
+#endif
