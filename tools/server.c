@@ -1,4 +1,4 @@
-#include "tools/server.h"
+#include "tools/server_internal.h"
 
 #include "store/error.h"
 #include "store/log.h"
@@ -11,44 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define STORING_MAX (16u << 20) /* bytes of one session that wait for the disk */
-
-struct server {
-	struct daemon *daemon;
-	uv_pipe_t listener;
-	struct session *sessions;
-	bool closing;
-};
-
-/*
- * A connection of the cairn command.  It is freed when its handle is closed and
- * no pool work refers to it any more.
- */
-struct session {
-	uv_pipe_t pipe;
-	struct server *server;
-	struct session *next, **prev;
-	struct buf in;
-	struct request *requests;
-	struct block_want *wants;
-	unsigned refs; /* the handle, and pool work under way */
-	size_t storing; /* bytes of blocks on their way into the store */
-	bool paused;	/* nothing is read until there are fewer */
-	bool closing;
-};
-
-/* A block a client brought. */
-struct storing {
-	uv_work_t work;
-	struct session *session; /* with a reference */
-	struct daemon *daemon;
-	uint32_t id;
-	struct multihash name;
-	int result;
-	size_t len;
-	uint8_t data[];
-};
 
 /* A block a client asked for: first the store is looked at, on the pool. */
 struct block_want {
@@ -64,15 +26,7 @@ struct block_want {
 	int result;
 };
 
-struct outgoing {
-	uv_write_t write;
-	struct session *session;
-	struct block *block;
-	uint8_t head[CONTROL_HEAD + 4];
-	char *text;
-};
-
-static void session_unref(struct session *ss)
+void session_unref(struct session *ss)
 {
 	if (--ss->refs)
 		return;
@@ -92,7 +46,7 @@ static void on_written(uv_write_t *w, int status)
 	free(o);
 }
 
-static void send_out(struct session *ss, struct outgoing *o, uv_buf_t *bufs, unsigned n)
+void session_send(struct session *ss, struct outgoing *o, uv_buf_t *bufs, unsigned n)
 {
 	o->session = ss;
 	o->write.data = o;
@@ -116,7 +70,7 @@ static void send_json(struct session *ss, uint8_t kind, uint32_t id, json_t *val
 	o->text = text;
 	uv_buf_t bufs[] = { uv_buf_init((char *)o->head, CONTROL_HEAD),
 			    uv_buf_init(text, h.payload) };
-	send_out(ss, o, bufs, 2);
+	session_send(ss, o, bufs, 2);
 }
 
 static void send_block(struct session *ss, uint32_t id, int result, struct block *b)
@@ -135,21 +89,7 @@ static void send_block(struct session *ss, uint32_t id, int result, struct block
 		o->block = block_ref(b);
 		bufs[1] = uv_buf_init((char *)b->data, (unsigned)size);
 	}
-	send_out(ss, o, bufs, size ? 2 : 1);
-}
-
-static void send_done(struct session *ss, uint32_t id, int result)
-{
-	struct outgoing *o = ss->closing ? NULL : calloc(1, sizeof *o);
-	struct control_head h = { .payload = 4, .kind = CONTROL_DONE, .id = id };
-	uint32_t code = (uint32_t)result;
-
-	if (!o)
-		return;
-	control_put_head(o->head, &h);
-	memcpy(o->head + CONTROL_HEAD, (uint8_t[]){ code, code >> 8, code >> 16, code >> 24 }, 4);
-	uv_buf_t buf = uv_buf_init((char *)o->head, sizeof o->head);
-	send_out(ss, o, &buf, 1);
+	session_send(ss, o, bufs, size ? 2 : 1);
 }
 
 /* ---- requests ---- */
@@ -340,71 +280,6 @@ static int want_begin(struct session *ss, uint32_t id, const uint8_t *data, size
 	return r;
 }
 
-/* ---- blocks from the client ---- */
-
-static void on_room(uv_handle_t *h, size_t suggested, uv_buf_t *out);
-static void on_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *b);
-
-static void store_it(uv_work_t *work)
-{
-	struct storing *st = work->data;
-
-	st->result = multihash_check(&st->name, st->data, st->len);
-	if (st->result == 0)
-		st->result = store_put_bytes(st->daemon->store, &st->name, st->data, st->len);
-}
-
-static void on_stored(uv_work_t *work, int status)
-{
-	struct storing *st = work->data;
-	struct session *ss = st->session;
-	struct daemon *d = st->daemon;
-
-	if (st->result == 0 && !d->stopping)
-		bitswap_have(d->node->bitswap, &st->name);
-	send_done(ss, st->id, st->result);
-	ss->storing -= st->len;
-	if (ss->paused && !ss->closing && ss->storing < STORING_MAX / 2) {
-		ss->paused = false;
-		uv_read_start((uv_stream_t *)&ss->pipe, on_room, on_bytes);
-	}
-	session_unref(ss);
-	free(st);
-}
-
-static int store_begin(struct session *ss, uint32_t id, const uint8_t *data, size_t len)
-{
-	struct cursor in = cursor_over(data, len);
-	uint8_t name_len = cursor_u8(&in);
-	const uint8_t *name = cursor_take(&in, name_len);
-	size_t left = cursor_left(&in);
-	struct storing *st;
-
-	if (in.bad || left > BLOCK_MAX)
-		return ERR_MALFORMED;
-	st = malloc(sizeof *st + left);
-	if (!st)
-		return -ENOMEM;
-	*st = (struct storing){ .session = ss, .daemon = ss->server->daemon, .id = id, .len = left };
-	st->work.data = st;
-	if (left)
-		memcpy(st->data, in.p, left);
-	int r = multihash_decode(&st->name, name, name_len);
-	if (r == 0)
-		r = uv_queue_work(&ss->server->daemon->loop, &st->work, store_it, on_stored);
-	if (r < 0) {
-		free(st);
-		return r;
-	}
-	ss->refs++;
-	ss->storing += left;
-	if (ss->storing > STORING_MAX && !ss->paused) {
-		ss->paused = true;
-		uv_read_stop((uv_stream_t *)&ss->pipe);
-	}
-	return 0;
-}
-
 /* ---- sessions ---- */
 
 static void on_session_closed(uv_handle_t *h)
@@ -463,7 +338,7 @@ static int take_frames(struct session *ss)
 			r = want_begin(ss, h.id, payload, h.payload);
 			break;
 		case CONTROL_STORE:
-			r = store_begin(ss, h.id, payload, h.payload);
+			r = session_store(ss, h.id, payload, h.payload);
 			break;
 		case CONTROL_CANCEL:
 			for (struct block_want *w = ss->wants; w; w = w->next)
@@ -500,6 +375,11 @@ static void on_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 		session_close(ss);
 }
 
+int session_read(struct session *ss)
+{
+	return uv_read_start((uv_stream_t *)&ss->pipe, on_room, on_bytes);
+}
+
 /* Only the daemon's own user, and root, may command it. */
 static bool admitted(uv_pipe_t *pipe)
 {
@@ -530,7 +410,7 @@ static void on_connection(uv_stream_t *listener, int status)
 		ss->next->prev = &ss->next;
 	s->sessions = ss;
 	if (uv_accept(listener, (uv_stream_t *)&ss->pipe) < 0 || !admitted(&ss->pipe) ||
-	    uv_read_start((uv_stream_t *)&ss->pipe, on_room, on_bytes) < 0)
+	    session_read(ss) < 0)
 		session_close(ss);
 }
 
