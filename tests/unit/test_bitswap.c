@@ -45,11 +45,11 @@ static void turn(struct world *w)
 	assert_false(w->late);
 }
 
-#define WAIT(w, condition)                                                     \
-	do {                                                                   \
-		uv_timer_start(&(w)->guard, on_guard, PATIENCE_MS, 0);         \
-		while (!(condition))                                           \
-			turn(w);                                               \
+#define WAIT(w, condition)                                                               \
+	do {                                                                             \
+		uv_timer_start(&(w)->guard, on_guard, PATIENCE_MS, 0);                   \
+		while (!(condition))                                                     \
+			turn(w);                                                         \
 	} while (0)
 
 static void start(struct world *w, int i, const struct addr *bootstrap)
@@ -61,7 +61,8 @@ static void start(struct world *w, int i, const struct addr *bootstrap)
 
 	strcpy(p->dir, "/tmp/cairn-bitswap-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
-	assert_int_equal(store_open(&p->store, p->dir, STORE_WRITE | STORE_CREATE, &cache), 0);
+	assert_int_equal(
+	    store_open(&p->store, p->dir, STORE_WRITE | STORE_CREATE, &cache), 0);
 	key_generate(&key);
 	assert_int_equal(addr_parse(&listen, "/ip4/127.0.0.1/tcp/0"), 0);
 	struct node_config cfg = {
@@ -325,7 +326,7 @@ static void a_provider_is_found_through_the_dht(void **state)
 	start(w, 2, &known);
 	give(w, 1, 0, 50);
 	WAIT(w, (routing_stat(w->peers[1].node->routing, &st), st.table_peers > 0) &&
-			(routing_stat(w->peers[2].node->routing, &st), st.table_peers > 0));
+		    (routing_stat(w->peers[2].node->routing, &st), st.table_peers > 0));
 	routing_provide(w->peers[1].node->routing, &root.hash, on_provided, &told);
 	WAIT(w, told >= 0);
 	assert_true(told > 0);
@@ -568,9 +569,9 @@ static void b66_odd_messages_do_no_harm(void **state)
 	struct buf entries = { 0 }, m = { 0 };
 	struct cid c = cid_for(1);
 
-	stream_write(s->st, "\x00", 1);		       /* nothing at all */
-	stream_write(s->st, "\x02\x28\x05", 3);	       /* without a want-list */
-	stream_write(s->st, "\x04\x0a\x02\x10\x01", 5); /* full, and empty */
+	stream_write(s->st, "\x00", 1);                         /* nothing at all */
+	stream_write(s->st, "\x02\x28\x05", 3);                 /* without a want-list */
+	stream_write(s->st, "\x04\x0a\x02\x10\x01", 5);         /* full, and empty */
 	bitswap_put_entry(&entries, &c, BITSWAP_ASK_CANCEL, 0); /* never wanted */
 	bitswap_put_entry(&entries, &c, BITSWAP_ASK_HAVE, 5);
 	bitswap_put_entry(&entries, &c, BITSWAP_ASK_BLOCK, -5);
@@ -711,7 +712,8 @@ static void devour(void *arg, const uint8_t *data, size_t len)
 		stream_write(g->s->st, g->again.data, g->again.len);
 }
 
-static const struct stream_events devouring = { .on_data = devour, .on_closed = not_mine };
+static const struct stream_events devouring = { .on_data = devour,
+						.on_closed = not_mine };
 
 static void on_feeding(void *arg, struct stream *st)
 {
