@@ -8,7 +8,8 @@
 #define STREAMS 64
 #define DIRS    32
 /* The kernel's own read-ahead is several requests at a time, out of order. */
-#define SLACK (4u << 20)
+#define SKIPPED (4u << 20)
+#define BEHIND	(1u << 20)
 
 struct stream {
 	uint64_t file, used;
@@ -80,7 +81,7 @@ bool readahead_read(struct readahead *r, uint64_t file, uint64_t offset, size_t 
 	pthread_mutex_lock(&r->lock);
 	s = stream_of(r, file);
 	s->used = ++r->clock;
-	if (s->run == 0 || offset > s->end + SLACK || end + SLACK < s->end) {
+	if (s->run == 0 || offset > s->end + SKIPPED || end + BEHIND < s->end) {
 		/* Somewhere else: begin anew. */
 		s->run = end - offset;
 		s->end = s->ahead = end;
