@@ -96,7 +96,7 @@ static void read_file(struct fixture *f, uint64_t dir, const char *name)
 {
 	struct inode_info i = lookup(f, dir, name);
 
-	mount_ahead(&f->mount, i.id, 0, 4096);
+	mount_ahead_read(&f->mount, i.id, 0, 4096);
 	memory_turn(&f->m);
 }
 
@@ -135,13 +135,15 @@ static void what_is_under_way_is_bounded(void **state)
 	}
 	memory_turn(&f->m);
 	assert_int_equal(f->m.n_wants, PREFETCH_NODES);
-	assert_int_equal(prefetch_count(f->mount.prefetch, WANT_PREFETCH), PREFETCH_NODES);
+	assert_int_equal(prefetch_count(f->mount.prefetch, WANT_PREFETCH),
+			 PREFETCH_NODES);
 }
 
 static void one_small_file_fetches_no_other(void **state)
 {
 	struct fixture *f = *state;
-	struct memory_link l[] = { { "a", small_file(f, 1), 6 }, { "b", small_file(f, 2), 6 } };
+	struct memory_link l[] = { { "a", small_file(f, 1), 6 },
+				   { "b", small_file(f, 2), 6 } };
 	struct cid root = memory_dir(&f->m, l, 2, true);
 
 	show(f, &root);
@@ -164,7 +166,10 @@ static void readers_of_a_directory_find_its_files_under_way(void **state)
 
 	show(f, &root);
 	for (int i = 0; i < 1000; i++) {
-		found += wanted(f, &l[i].cid);
+		if (wanted(f, &l[i].cid)) {
+			memory_deliver(&f->m, &l[i].cid);
+			found++;
+		}
 		read_file(f, INODE_ROOT, names[i]);
 		if (wanted(f, &l[i].cid))
 			memory_deliver(&f->m, &l[i].cid);
@@ -191,7 +196,10 @@ static void so_do_readers_in_another_order(void **state)
 	for (int k = 0; k < 200; k++) {
 		int i = k * 77 % 200;
 
-		found += wanted(f, &l[i].cid);
+		if (wanted(f, &l[i].cid)) {
+			memory_deliver(&f->m, &l[i].cid);
+			found++;
+		}
 		read_file(f, INODE_ROOT, names[i]);
 		if (wanted(f, &l[i].cid))
 			memory_deliver(&f->m, &l[i].cid);
@@ -212,7 +220,8 @@ static void small_directories_are_gone_through_ahead(void **state)
 					    { "b", small_file(f, 2 * i + 1), 6 } };
 
 		snprintf(names[i], sizeof names[i], "d%02d", i);
-		l[i] = (struct memory_link){ names[i], memory_dir(&f->m, in, 2, false), 100 };
+		l[i] = (struct memory_link){ names[i], memory_dir(&f->m, in, 2, false),
+					     100 };
 	}
 	struct cid root = memory_dir(&f->m, l, 60, true);
 
@@ -238,6 +247,38 @@ static void small_directories_are_gone_through_ahead(void **state)
 	assert_true(found >= 110);
 }
 
+static void who_looks_up_nodes_finds_the_next_under_way(void **state)
+{
+	struct fixture *f = *state;
+	static struct memory_link l[300];
+	static char names[300][8];
+	int found = 0;
+
+	for (int i = 0; i < 300; i++) {
+		struct memory_link in[] = { { "a", small_file(f, i), 6 } };
+
+		snprintf(names[i], sizeof names[i], "d%03d", i);
+		l[i] = (struct memory_link){ names[i], memory_dir(&f->m, in, 1, false),
+					     100 };
+	}
+	struct cid root = memory_dir(&f->m, l, 300, true);
+
+	show(f, &root);
+	for (int i = 0; i < 300; i++) {
+		bool under_way = wanted(f, &l[i].cid);
+
+		if (under_way)
+			memory_deliver(&f->m, &l[i].cid);
+		memory_find(&f->m, &l[i].cid)->here = true;
+		mount_ahead_lookup(&f->mount, INODE_ROOT, under_way);
+		memory_turn(&f->m);
+		found += under_way;
+	}
+	assert_true(found >= 297);
+	/* Nodes only, and no leaves. */
+	assert_int_equal(f->m.n_wants, 0);
+}
+
 static void a_sequential_reader_has_leaves_under_way(void **state)
 {
 	struct fixture *f = *state;
@@ -257,11 +298,11 @@ static void a_sequential_reader_has_leaves_under_way(void **state)
 
 	show(f, &root);
 	i = lookup(f, INODE_ROOT, "file");
-	mount_ahead(&f->mount, i.id, 2 << 20, 4096);
+	mount_ahead_read(&f->mount, i.id, 2 << 20, 4096);
 	memory_turn(&f->m);
 	assert_int_equal(f->m.n_wants, 0);
 	for (int k = 0; k < 6; k++) {
-		mount_ahead(&f->mount, i.id, k * sizeof data, sizeof data);
+		mount_ahead_read(&f->mount, i.id, k * sizeof data, sizeof data);
 		memory_turn(&f->m);
 	}
 	assert_true(wanted(f, &leaves[6]));
@@ -296,6 +337,7 @@ int main(void)
 		TEST(readers_of_a_directory_find_its_files_under_way),
 		TEST(so_do_readers_in_another_order),
 		TEST(small_directories_are_gone_through_ahead),
+		TEST(who_looks_up_nodes_finds_the_next_under_way),
 		TEST(a_sequential_reader_has_leaves_under_way),
 		TEST(offline_nothing_is_fetched),
 	};
