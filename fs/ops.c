@@ -295,6 +295,7 @@ static void park(const struct op *op, const struct lack *lack)
 	size_t len = op->name ? strlen(op->name) + 1 : 0;
 	struct op *copy = malloc(sizeof *copy + len);
 	bool locks = op->kind != OP_READ && op->kind != OP_READLINK;
+	int r;
 
 	if (!copy) {
 		fuse_reply_err(op->req, ENOMEM);
@@ -312,8 +313,9 @@ static void park(const struct op *op, const struct lack *lack)
 	};
 	parked_init(&copy->parked, op->m->parking);
 	fuse_req_interrupt_func(copy->req, on_interrupt, copy);
-	if (parking_add(&copy->parked, lack) < 0) {
-		end_parked(&copy->parked, -ENOMEM);
+	r = parking_add(&copy->parked, lack);
+	if (r < 0) {
+		end_parked(&copy->parked, r);
 		parked_unref(&copy->parked);
 	}
 }
