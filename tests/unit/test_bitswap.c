@@ -509,11 +509,13 @@ static struct stranger *stranger_new(struct world *w, const char *protocol)
 	return s;
 }
 
-static void stranger_free(struct stranger *s)
+/* The end of both: what was opened to the stranger speaks of it until the world ends. */
+static void part(struct stranger *s, struct world *w)
 {
 	if (s->st)
 		stream_reset(s->st);
-	swarm_unserve(s->w->peers[1].node->swarm, bitswap_protocols[0]);
+	swarm_unserve(w->peers[1].node->swarm, bitswap_protocols[0]);
+	world_free(w);
 	buf_release(&s->heard);
 	free(s);
 }
@@ -557,8 +559,7 @@ static void b64_endless_wantlists_are_cut(void **state)
 	WAIT(w, b->ledgers.n == 0);
 	assert_int_equal(b->ledgers.n_standing, 0);
 	assert_true(TAILQ_EMPTY(&b->all_links));
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void b66_odd_messages_do_no_harm(void **state)
@@ -586,8 +587,7 @@ static void b66_odd_messages_do_no_harm(void **state)
 	assert_false(s->closed);
 	buf_release(&entries);
 	buf_release(&m);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void b67_a_message_too_long_ends_the_stream(void **state)
@@ -598,8 +598,7 @@ static void b67_a_message_too_long_ends_the_stream(void **state)
 	stream_write(s->st, "\x81\x80\x80\x02", 4); /* 4 MiB and one byte follow */
 	WAIT(w, s->closed);
 	assert_true(s->reason < 0);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void a_cid_that_does_not_parse_ends_the_stream(void **state)
@@ -610,8 +609,7 @@ static void a_cid_that_does_not_parse_ends_the_stream(void **state)
 	stream_write(s->st, "\x08\x0a\x06\x0a\x04\x0a\x02\x07\x07", 9);
 	WAIT(w, s->closed);
 	assert_true(s->reason < 0);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void say_block(struct stranger *s, const uint8_t *data, size_t size)
@@ -648,8 +646,7 @@ static void b68_a_block_nobody_asked_for_is_not_stored(void **state)
 	say_block(s, (const uint8_t *)"junk", 4);
 	WAIT(w, !swarm_connected(w->peers[0].node->swarm, id(w, 1)));
 	WAIT(w, s->closed);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void b67_a_block_too_large_is_not_stored(void **state)
@@ -671,8 +668,7 @@ static void b67_a_block_too_large_is_not_stored(void **state)
 	assert_int_equal(store_has(w->peers[0].store, &rq.cid.hash, NULL), 0);
 	want_cancel(q);
 	free(data);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void b69_wrong_bytes_are_asked_for_elsewhere(void **state)
@@ -691,8 +687,7 @@ static void b69_wrong_bytes_are_asked_for_elsewhere(void **state)
 	assert_int_equal(g.failed, 0);
 	bitswap_stat(w->peers[0].node->bitswap, &st);
 	assert_int_equal(st.blocks_in, 1);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 /* One that asks for the same block again whenever it has come. */
@@ -751,11 +746,10 @@ static void b72_a_glutton_does_not_starve_the_others(void **state)
 	assert_true(most < (4u << 20) + BLOCK_MAX + 4096);
 	/* The others had some 11 MB; it had its share, not all. */
 	assert_true(glutton.eaten - before < 100u << 20);
+	part(s, w);
 	buf_release(&entries);
 	buf_release(&glutton.again);
 	block_unref(big);
-	stranger_free(s);
-	world_free(w);
 }
 
 static void a_peer_of_1_0_is_answered_in_its_own_way(void **state)
@@ -788,8 +782,7 @@ static void a_peer_of_1_0_is_answered_in_its_own_way(void **state)
 	buf_release(&entries);
 	buf_release(&m);
 	block_unref(b);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 int main(void)
