@@ -434,7 +434,6 @@ static void calls_from_other_threads_are_made(void **state)
 /* ---- strangers: a node's swarm used by hand ---- */
 
 struct stranger {
-	struct world *w;
 	struct stream *st;
 	int result;
 	bool closed;
@@ -495,7 +494,6 @@ static struct stranger *stranger_new(struct world *w, const char *protocol)
 	const char *const list[] = { protocol, NULL };
 
 	assert_non_null(s);
-	s->w = w;
 	s->result = 1;
 	for (int i = 0; bitswap_protocols[i]; i++)
 		swarm_unserve(swarm, bitswap_protocols[i]);
