@@ -512,6 +512,7 @@ static void part(struct stranger *s, struct world *w)
 {
 	if (s->st)
 		stream_reset(s->st);
+	s->st = NULL;
 	swarm_unserve(w->peers[1].node->swarm, bitswap_protocols[0]);
 	world_free(w);
 	buf_release(&s->heard);
