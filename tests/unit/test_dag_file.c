@@ -114,7 +114,7 @@ static void every_range_of_a_file_is_read(void **state)
 						       : size - from;
 			assert_int_equal(dag_read(&m.source, &root, from, buf, len, NULL),
 					 n);
-			assert_memory_equal(buf, TEXT + (n ? from : 0), n);
+			assert_memory_equal(buf, &TEXT[n ? from : 0], n);
 			free(buf);
 		}
 	char buf[8];
