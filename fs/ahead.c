@@ -8,9 +8,10 @@
 
 #include <stdlib.h>
 
-#define LEAVES_MAX 256 /* of one file at a time: 32 MiB of 128 KiB leaves */
-#define BATCH      64  /* of small files */
-#define LEVELS_MAX 8   /* directories above a file that are told of it */
+#define LEAVES_MAX 256  /* of one file at a time: 32 MiB of 128 KiB leaves */
+#define BATCH      64   /* of small files */
+#define LOOKS_MAX  4096 /* at entries in one go */
+#define LEVELS_MAX 8    /* directories above a file that are told of it */
 
 static void fetch_leaves(struct mount *m, const struct inode_info *i, uint64_t from,
 			 uint64_t n)
@@ -28,24 +29,32 @@ static void fetch_leaves(struct mount *m, const struct inode_info *i, uint64_t f
 }
 
 /*
- * Going through a directory from where its readers are, for the small files
- * that come next, its own and those of the directories in it.  Parked, it waits
- * for nodes as a reader would, only less urgently.
+ * Going through a directory from where its users are: for the small files that
+ * come next, its own and those of the directories in it; or, for those who only
+ * look things up, for the nodes of its entries.  Parked, it waits for a node as
+ * a reader would, only less urgently.
  */
 struct scan {
 	struct parked parked;
 	struct mount *m;
 	uint64_t dir, from;
-	unsigned max; /* entries */
+	unsigned max; /* entries that lack something */
+	bool nodes;
 
 	/* of this run */
 	struct lack *lack;
 	struct misses batch;
 	struct cid batch_cids[BATCH];
 	uint64_t pos, bytes;
-	unsigned n;
+	unsigned n, looks;
 	bool end, inside;
 };
+
+/* The two kinds of use of a directory are told apart by a bit no inode has. */
+static uint64_t stream_of(uint64_t dir, bool nodes)
+{
+	return nodes ? dir | 1ull << 63 : dir;
+}
 
 static void flush(struct scan *s)
 {
@@ -53,41 +62,69 @@ static void flush(struct scan *s)
 	s->batch.n = 0;
 }
 
-static void take_file(struct scan *s, const struct dag_entry *e, uint64_t size)
+/* True if some of it is not here. */
+static bool take_file(struct scan *s, const struct dag_entry *e, uint64_t size)
 {
+	size_t before;
+
 	if (size > SMALL_FILE)
-		return;
-	s->bytes += size;
+		return false;
 	if (s->batch.n > BATCH - 8) /* a small file has few leaves */
 		flush(s);
+	before = s->batch.n;
 	dag_leaves(s->m->tree.source, &e->cid, 0, size, &s->batch);
+	if (s->batch.n == before)
+		return false;
+	s->bytes += size;
+	return true;
+}
+
+static bool take_node(struct scan *s, const struct dag_entry *e)
+{
+	if (e->cid.codec == CODEC_RAW || source_has(s->m->tree.source, &e->cid))
+		return false;
+	if (s->batch.n == BATCH)
+		flush(s);
+	misses_add(&s->batch, &e->cid);
+	return true;
+}
+
+static int on_entry(void *arg, const struct dag_entry *e, uint64_t pos);
+
+static bool take_files(struct scan *s, const struct dag_entry *e)
+{
+	struct block_source *source = s->m->tree.source;
+	struct misses *nodes = &s->lack->blocks;
+	struct dag_attr a;
+	size_t before = s->batch.n + nodes->n;
+
+	if (e->cid.codec == CODEC_RAW)
+		return take_file(s, e, e->tsize);
+	if (dag_stat(source, &e->cid, &a, nodes) < 0)
+		return nodes->n > 0;
+	if (a.type == DAG_FILE)
+		return take_file(s, e, a.size);
+	if (a.type != DAG_DIR || s->inside)
+		return false;
+	s->inside = true;
+	dag_list(source, &e->cid, 0, on_entry, s, nodes);
+	s->inside = false;
+	return s->batch.n + nodes->n != before;
 }
 
 /* 1 to stop. */
 static int on_entry(void *arg, const struct dag_entry *e, uint64_t pos)
 {
-	struct block_source *source;
 	struct scan *s = arg;
-	struct dag_attr a;
+	bool lacking = s->nodes ? take_node(s, e) : take_files(s, e);
 
-	source = s->m->tree.source;
-	if (e->cid.codec == CODEC_RAW) {
-		take_file(s, e, e->tsize);
-	} else if (dag_stat(source, &e->cid, &a, &s->lack->blocks) == 0) {
-		if (a.type == DAG_FILE) {
-			take_file(s, e, a.size);
-		} else if (a.type == DAG_DIR && !s->inside) {
-			s->inside = true;
-			dag_list(source, &e->cid, 0, on_entry, s, &s->lack->blocks);
-			s->inside = false;
-		}
-	}
+	s->looks++;
 	if (!s->inside) {
 		s->pos = pos;
-		s->n++;
+		s->n += lacking;
 	}
-	return s->bytes >= SIBLINGS_BYTES || s->lack->blocks.n == s->lack->blocks.max ||
-	       (!s->inside && s->n >= s->max);
+	return s->bytes >= SIBLINGS_BYTES || s->looks >= LOOKS_MAX ||
+	       s->lack->blocks.n == s->lack->blocks.max || (!s->inside && s->n >= s->max);
 }
 
 static int run_scan(struct parked *p, struct lack *lack)
@@ -101,7 +138,7 @@ static int run_scan(struct parked *p, struct lack *lack)
 	s->lack = lack;
 	s->batch = (struct misses){ s->batch_cids, 0, BATCH };
 	s->pos = s->from;
-	s->bytes = s->n = 0;
+	s->bytes = s->n = s->looks = 0;
 	inodes_top(s->m->inodes, s->dir, &lack->top);
 	r = dag_list(s->m->tree.source, &dir.cid, s->from, on_entry, s, &lack->blocks);
 	flush(s);
@@ -115,15 +152,18 @@ static void end_scan(struct parked *p, int result)
 {
 	struct scan *s = (struct scan *)p;
 
-	readahead_siblings_done(s->m->readahead, s->dir, s->pos, s->n, s->end);
+	readahead_siblings_done(s->m->readahead, stream_of(s->dir, s->nodes), s->pos,
+				s->n, s->end);
 }
 
-static void start_scan(struct mount *m, uint64_t dir, uint64_t from, unsigned max)
+static void start_scan(struct mount *m, uint64_t dir, bool nodes, uint64_t from,
+		       unsigned max)
 {
 	struct scan *s = malloc(sizeof *s);
 
 	if (!s) {
-		readahead_siblings_done(m->readahead, dir, from, 0, false);
+		readahead_siblings_done(m->readahead, stream_of(dir, nodes), from, 0,
+					false);
 		return;
 	}
 	s->parked = (struct parked){
@@ -133,6 +173,7 @@ static void start_scan(struct mount *m, uint64_t dir, uint64_t from, unsigned ma
 	};
 	s->m = m;
 	s->dir = dir;
+	s->nodes = nodes;
 	s->from = s->pos = from;
 	s->max = max;
 	s->n = 0;
@@ -147,24 +188,24 @@ static void start_scan(struct mount *m, uint64_t dir, uint64_t from, unsigned ma
 
 static void small_file(struct mount *m, const struct inode_info *file)
 {
+	bool local = source_has(m->tree.source, &file->cid), first = true;
 	struct inode_info i = *file;
-	bool first = true;
 
 	for (int level = 0; level < LEVELS_MAX && first && i.parent; level++) {
 		/* Positions are the mount's: two more than the directory's own. */
-		uint64_t from, pos = i.pos > 2 ? i.pos - 2 : 0;
-		unsigned n =
-		    readahead_sibling(m->readahead, i.parent, pos, &from, &first);
+		struct sibling entry = { i.parent, i.pos > 2 ? i.pos - 2 : 0, local };
+		uint64_t from;
+		unsigned n = readahead_sibling(m->readahead, &entry, &from, &first);
 
 		if (n > 0)
-			start_scan(m, i.parent, from, n);
+			start_scan(m, i.parent, false, from, n);
 		if (i.parent == INODE_ROOT || inodes_get(m->inodes, i.parent, &i) < 0 ||
 		    i.kind != INODE_DIR)
 			break;
 	}
 }
 
-void mount_ahead(struct mount *m, uint64_t file, uint64_t offset, size_t len)
+void mount_ahead_read(struct mount *m, uint64_t file, uint64_t offset, size_t len)
 {
 	struct inode_info i;
 	uint64_t from, n;
@@ -176,4 +217,18 @@ void mount_ahead(struct mount *m, uint64_t file, uint64_t offset, size_t len)
 	if (i.cid.codec != CODEC_RAW &&
 	    readahead_read(m->readahead, file, offset, len, i.size, &from, &n))
 		fetch_leaves(m, &i, from, n);
+}
+
+void mount_ahead_lookup(struct mount *m, uint64_t dir, bool local)
+{
+	struct sibling entry = { stream_of(dir, true), 0, local };
+	uint64_t from;
+	unsigned n;
+	bool first;
+
+	if (m->blocks->offline(m->blocks))
+		return;
+	n = readahead_sibling(m->readahead, &entry, &from, &first);
+	if (n > 0)
+		start_scan(m, dir, true, from, n);
 }

@@ -59,6 +59,8 @@ struct mount {
 extern const struct fuse_lowlevel_ops mount_ops;
 
 /* ahead.c: `file` is read at `offset`; fetch what will be read next. */
-void mount_ahead(struct mount *m, uint64_t file, uint64_t offset, size_t len);
+void mount_ahead_read(struct mount *m, uint64_t file, uint64_t offset, size_t len);
+/* A node was looked up in `dir`, and was here or was not; fetch the next ones. */
+void mount_ahead_lookup(struct mount *m, uint64_t dir, bool local);
 
 #endif

@@ -11,7 +11,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,8 +30,13 @@ static void unescape(char *s)
 	*out = 0;
 }
 
-/* Is something mounted at `path`?  `type` is the file system on top. */
-static bool mounted(const char *path, char *type, size_t max)
+struct mounted {
+	char type[64];	 /* of the file system on top */
+	char device[32]; /* "MAJOR:MINOR" */
+};
+
+/* Is something mounted at `path`, and what?  Asks no file system. */
+static bool mounted(const char *path, struct mounted *out)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
@@ -42,18 +46,20 @@ static bool mounted(const char *path, char *type, size_t max)
 	if (!f)
 		return false;
 	while (getline(&line, &room, f) > 0) {
-		char *point, *rest = line, *dash = strstr(line, " - ");
+		char *field[5] = { NULL }, *rest = line, *dash = strstr(line, " - ");
 
-		for (int i = 0; i < 4; i++)
-			strsep(&rest, " ");
-		point = strsep(&rest, " ");
+		for (int i = 0; i < 5; i++)
+			field[i] = strsep(&rest, " ");
+		char *point = field[4];
 		if (!point || !dash)
 			continue;
 		unescape(point);
 		if (strcmp(point, path) != 0)
 			continue;
 		found = true;
-		snprintf(type, max, "%.*s", (int)strcspn(dash + 3, " "), dash + 3);
+		snprintf(out->type, sizeof out->type, "%.*s",
+			 (int)strcspn(dash + 3, " "), dash + 3);
+		snprintf(out->device, sizeof out->device, "%s", field[2]);
 	}
 	free(line);
 	fclose(f);
@@ -114,7 +120,7 @@ static int real_of_dead(const char *dir, char real[PATH_MAX])
 
 int mountpoint_check(const char *dir, char real[PATH_MAX])
 {
-	char type[64] = "";
+	struct mounted m;
 	struct dirent *e;
 	struct statvfs fs;
 	struct stat st;
@@ -126,7 +132,7 @@ int mountpoint_check(const char *dir, char real[PATH_MAX])
 		r = real_of_dead(dir, real);
 		if (r < 0)
 			return r;
-		if (!mounted(real, type, sizeof type) || strcmp(type, "fuse.cairn") != 0)
+		if (!mounted(real, &m) || strcmp(m.type, "fuse.cairn") != 0)
 			return -EBUSY;
 		r = detach(real);
 		if (r < 0)
@@ -138,7 +144,7 @@ int mountpoint_check(const char *dir, char real[PATH_MAX])
 		return -ENOTDIR;
 	if (!realpath(dir, real))
 		return -errno;
-	if (mounted(real, type, sizeof type))
+	if (mounted(real, &m))
 		return -EBUSY;
 	d = opendir(real);
 	if (!d)
@@ -154,14 +160,13 @@ int mountpoint_check(const char *dir, char real[PATH_MAX])
 void mountpoint_tune(const char *dir)
 {
 	char path[96];
-	struct stat st;
+	struct mounted m;
 	ssize_t done;
 	int fd;
 
-	if (stat(dir, &st) < 0)
+	if (!mounted(dir, &m))
 		return;
-	snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb",
-		 major(st.st_dev), minor(st.st_dev));
+	snprintf(path, sizeof path, "/sys/class/bdi/%s/read_ahead_kb", m.device);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;

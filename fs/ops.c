@@ -16,6 +16,8 @@
 /* Nothing changes but by our own notice.  Seconds; the kernel clamps it. */
 #define FOREVER   1e9
 #define XATTR_CID "ipfs.cid"
+/* Entries of a listing whose nodes are fetched, of those given at a time. */
+#define CHILDREN_MAX 256
 
 enum op_kind { OP_LOOKUP, OP_READLINK, OP_READ, OP_READDIR, OP_READDIRPLUS };
 
@@ -86,7 +88,11 @@ static int run_lookup(struct op *op, struct lack *lack)
 	struct fuse_entry_param e;
 	struct inode_info i;
 	int r = tree_lookup(&op->m->tree, op->ino, op->name, &i, lack);
+	bool is_node =
+	    r == 0 ? i.cid.codec != CODEC_RAW : r == ERR_MISSING && lack->blocks.n;
 
+	if (is_node && !op->parked.run && op->ino != INODE_IPFS && op->ino != INODE_IPNS)
+		mount_ahead_lookup(op->m, op->ino, r == 0);
 	/* An unknown name may be published at any time. */
 	if (r == -ENOENT && op->ino != INODE_IPNS) {
 		e = (struct fuse_entry_param){ .ino = 0, .entry_timeout = FOREVER };
@@ -199,14 +205,16 @@ static int on_entry(void *arg, const struct tree_entry *te)
 static int run_list(struct op *op, struct lack *lack)
 {
 	struct mount *m = op->m;
-	struct cid cids[LACK_MAX];
-	struct misses children = { .cids = cids, .max = LACK_MAX };
+	struct misses children = { .max = CHILDREN_MAX };
 	struct listing l = { .op = op, .max = op->size };
 	int r;
 
 	l.buf = malloc(l.max);
-	if (!l.buf)
-		return -ENOMEM;
+	children.cids = malloc(CHILDREN_MAX * sizeof *children.cids);
+	if (!l.buf || !children.cids) {
+		r = -ENOMEM;
+		goto out;
+	}
 	r = tree_list(&m->tree, op->ino, op->offset, on_entry, &l, lack, &children);
 	if (r == 0) {
 		fuse_reply_buf(op->req, l.buf, l.used);
@@ -214,7 +222,9 @@ static int run_list(struct op *op, struct lack *lack)
 		prefetch_add(m->prefetch, &lack->blocks, &lack->top, WANT_READAHEAD);
 		prefetch_add(m->prefetch, &children, &lack->top, WANT_PREFETCH);
 	}
+out:
 	free(l.buf);
+	free(children.cids);
 	return r;
 }
 
@@ -285,6 +295,7 @@ static void park(const struct op *op, const struct lack *lack)
 	size_t len = op->name ? strlen(op->name) + 1 : 0;
 	struct op *copy = malloc(sizeof *copy + len);
 	bool locks = op->kind != OP_READ && op->kind != OP_READLINK;
+	int r;
 
 	if (!copy) {
 		fuse_reply_err(op->req, ENOMEM);
@@ -302,8 +313,9 @@ static void park(const struct op *op, const struct lack *lack)
 	};
 	parked_init(&copy->parked, op->m->parking);
 	fuse_req_interrupt_func(copy->req, on_interrupt, copy);
-	if (parking_add(&copy->parked, lack) < 0) {
-		end_parked(&copy->parked, -ENOMEM);
+	r = parking_add(&copy->parked, lack);
+	if (r < 0) {
+		end_parked(&copy->parked, r);
 		parked_unref(&copy->parked);
 	}
 }
@@ -408,7 +420,7 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			 .size = size };
 
 	start(&op);
-	mount_ahead(op.m, ino, off, size);
+	mount_ahead_read(op.m, ino, off, size);
 }
 
 static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,

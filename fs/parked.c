@@ -151,12 +151,17 @@ void parked_init(struct parked *op, struct parking *p)
 
 int parking_add(struct parked *op, const struct lack *lack)
 {
+	struct parking *p = op->parking;
 	int r;
 
-	atomic_fetch_add(&op->parking->count, 1);
-	r = post(op, lack);
-	if (r < 0)
-		atomic_fetch_sub(&op->parking->count, 1);
+	/* Counted first: who closes either sees the count, or is seen here. */
+	atomic_fetch_add(&p->count, 1);
+	r = atomic_load(&p->closing) ? -ENOTCONN : post(op, lack);
+	if (r < 0) {
+		atomic_fetch_sub(&p->count, 1);
+		if (atomic_load(&p->closing))
+			p->blocks->post(p->blocks, check_idle, p);
+	}
 	return r;
 }
 

@@ -82,8 +82,8 @@ int parking_new(struct parking **out, struct blocks *b, struct name_source *name
 		uint64_t timeout_ms);
 
 /*
- * End everything with -ENOTCONN, and what is added later too.  `done` comes on
- * the loop thread when nothing runs any more.  Loop thread.
+ * End everything with -ENOTCONN, and take nothing more.  `done` comes on the
+ * loop thread when nothing runs any more.  Loop thread.
  */
 void parking_close(struct parking *p, void (*done)(void *arg), void *arg);
 void parking_free(struct parking *p);
@@ -92,8 +92,8 @@ void parking_free(struct parking *p);
  * An operation begins with parked_init(), after which it may be cancelled, and
  * is handed over by parking_add() with what it lacks (the list is copied; NULL
  * if it has not run yet).  Its deadline counts from parked_init().  Any thread.
- * parking_add() returns 0, or -ENOMEM: then end() is not called, and the caller
- * drops it with parked_unref().
+ * parking_add() returns 0; or -ENOMEM, or -ENOTCONN when it was closed: then
+ * end() is not called, and the caller drops it with parked_unref().
  */
 void parked_init(struct parked *op, struct parking *p);
 int parking_add(struct parked *op, const struct lack *lack);

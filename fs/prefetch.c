@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS      2048 /* a power of two, over twice what is under way */
+#define SLOTS      4096 /* a power of two, over twice what is under way */
 #define TIMEOUT_MS 30000
 
 struct ahead {

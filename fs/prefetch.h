@@ -9,7 +9,7 @@
 #include "fs/blocks.h"
 
 #define PREFETCH_NODES	256 /* under way at once, of WANT_PREFETCH */
-#define PREFETCH_LEAVES 512 /* of WANT_READAHEAD */
+#define PREFETCH_LEAVES 1280 /* of WANT_READAHEAD */
 
 struct prefetch;
 

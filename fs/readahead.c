@@ -7,8 +7,10 @@
 
 #define STREAMS 64
 #define DIRS    32
+#define TRIAL   256 /* fetched before it must show that it helps */
 /* The kernel's own read-ahead is several requests at a time, out of order. */
-#define SLACK (4u << 20)
+#define SKIPPED (4u << 20)
+#define BEHIND  (1u << 20)
 
 struct stream {
 	uint64_t file, used;
@@ -20,8 +22,9 @@ struct stream {
 struct dir {
 	uint64_t dir, used;
 	uint64_t pos;     /* of the next to fetch */
-	unsigned read;    /* files read */
-	unsigned fetched; /* files fetched ahead */
+	unsigned read;    /* entries used */
+	unsigned hits;    /* that were local by then */
+	unsigned fetched; /* ahead */
 	unsigned window;
 	bool busy, end;
 };
@@ -80,7 +83,7 @@ bool readahead_read(struct readahead *r, uint64_t file, uint64_t offset, size_t 
 	pthread_mutex_lock(&r->lock);
 	s = stream_of(r, file);
 	s->used = ++r->clock;
-	if (s->run == 0 || offset > s->end + SLACK || end + SLACK < s->end) {
+	if (s->run == 0 || offset > s->end + SKIPPED || end + BEHIND < s->end) {
 		/* Somewhere else: begin anew. */
 		s->run = end - offset;
 		s->end = s->ahead = end;
@@ -124,30 +127,39 @@ static struct dir *dir_of(struct readahead *r, uint64_t dir, bool make)
 	return oldest;
 }
 
-unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos,
-			   uint64_t *from, bool *first)
+/* Is enough of what was fetched ahead being used? */
+static bool worthwhile(const struct dir *d)
+{
+	return d->fetched < TRIAL || d->hits >= d->fetched / 16;
+}
+
+unsigned readahead_sibling(struct readahead *r, const struct sibling *s, uint64_t *from,
+			   bool *first)
 {
 	unsigned n = 0, ahead;
 	struct dir *d;
 
 	pthread_mutex_lock(&r->lock);
-	d = dir_of(r, dir, true);
+	d = dir_of(r, s->dir, true);
 	d->used = ++r->clock;
 	d->read++;
+	d->hits += s->local;
 	*first = d->read == 1;
-	if (d->read < 2 || d->busy || d->end)
+	if (d->read < 2 || d->busy || d->end || !worthwhile(d))
 		goto out;
 	if (d->window == 0) {
 		d->window = 4;
-		d->fetched = d->read;
-		d->pos = pos; /* unknown: from the start */
+		d->pos = s->pos; /* unknown: from the start */
 	} else if (d->window < SIBLINGS_MAX) {
 		d->window *= 2;
 	}
-	/* Not all are read in the order of the listing; counting is enough. */
+	/* Used ones are counted, not known: those read before it began do not matter. */
 	ahead = d->fetched > d->read ? d->fetched - d->read : 0;
-	if (ahead <= d->window / 2) {
+	if (ahead <= d->window / 2)
 		n = d->window - ahead;
+	else if (!s->local && ahead < 2 * d->window)
+		n = d->window / 2; /* they are read in another order */
+	if (n > 0) {
 		*from = d->pos;
 		d->busy = true;
 	}

@@ -19,7 +19,7 @@
 
 #define READAHEAD_START (256u << 10) /* bytes read in sequence before it begins */
 #define READAHEAD_MAX	(32u << 20)  /* bytes ahead: 5 times 1 Gbit/s * 50 ms */
-#define SIBLINGS_MAX	256
+#define SIBLINGS_MAX	1024
 #define SIBLINGS_BYTES	(16u << 20)
 #define SMALL_FILE	(1u << 20)
 
@@ -36,13 +36,22 @@ void readahead_free(struct readahead *r);
 bool readahead_read(struct readahead *r, uint64_t file, uint64_t offset, size_t len,
 		    uint64_t size, uint64_t *from, uint64_t *n);
 
+/* An entry of a directory that is used for the first time. */
+struct sibling {
+	uint64_t dir;
+	uint64_t pos; /* the position behind it in the listing, or 0 */
+	bool local;   /* it was here already, perhaps fetched ahead */
+};
+
 /*
- * In directory `dir` an entry is used for the first time: a small file is read,
- * or a sub-directory entered; `pos` is the position behind it in the listing, or
- * 0.  Returns how many entries to fetch, from position *from on; 0 if none.  The
- * caller then tells how far it came.  *first: `dir` itself was not known before.
+ * A small file is read, or a sub-directory entered.  Returns how many entries
+ * to fetch, from position *from on; 0 if none.  The caller then tells how far it
+ * came.  *first: the directory itself was not known before.
+ *
+ * Programs sort what they read, so the order need not be the listing's; but if
+ * hardly anything that was fetched is used, no more is.
  */
-unsigned readahead_sibling(struct readahead *r, uint64_t dir, uint64_t pos, uint64_t *from,
+unsigned readahead_sibling(struct readahead *r, const struct sibling *s, uint64_t *from,
 			   bool *first);
 /* `n` were fetched; the next to fetch is at `pos`; `end`: there are no more. */
 void readahead_siblings_done(struct readahead *r, uint64_t dir, uint64_t pos, unsigned n,

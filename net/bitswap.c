@@ -157,7 +157,8 @@ static int on_search(void *arg, struct search *s)
 		return -ENOMEM;
 	h->b = b;
 	h->search = s;
-	h->query = routing_providers(b->routing, s->key, PROVIDERS_MAX, on_found, on_hunted, h);
+	h->query =
+	    routing_providers(b->routing, s->key, PROVIDERS_MAX, on_found, on_hunted, h);
 	if (!h->query) {
 		free(h);
 		return -ENOMEM;
@@ -188,7 +189,8 @@ static void on_failed(void *arg, const struct cid *cid, int result, uint32_t ask
 	struct timespec now;
 
 	/* Ten thousand readers of one block are one failure. */
-	if (b->n_failures && cid_equal(&b->failures[(b->n_failures - 1) % BITSWAP_FAILURES].cid, cid))
+	if (b->n_failures &&
+	    cid_equal(&b->failures[(b->n_failures - 1) % BITSWAP_FAILURES].cid, cid))
 		b->n_failures--;
 	clock_gettime(CLOCK_REALTIME, &now);
 	b->failures[b->n_failures++ % BITSWAP_FAILURES] = (struct bitswap_failure){

@@ -25,7 +25,8 @@ enum want_priority { WANT_MIRROR, WANT_PREFETCH, WANT_READAHEAD, WANT_READER };
 
 struct want_request {
 	struct cid cid;
-	struct cid root; /* the tree it belongs to: whose providers may have it; version 0xff: none */
+	struct cid root; /* the tree it belongs to: whose providers may have it; version
+			    0xff: none */
 	enum want_priority priority;
 	uint64_t timeout_ms; /* 0: the default of 60 s */
 };
@@ -69,7 +70,7 @@ struct bitswap_failure {
 	struct cid cid;
 	int result;
 	uint64_t when_ms; /* unix time */
-	uint32_t asked;	  /* peers */
+	uint32_t asked;   /* peers */
 };
 int bitswap_failures(struct bitswap *b, struct bitswap_failure *out, int max);
 

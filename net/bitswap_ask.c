@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define PATIENCE_MS	2000  /* without a sign of life */
+#define PATIENCE_MS     2000  /* without a sign of life */
 #define PATIENCE_MAX_MS 30000 /* for one block, whatever else it sends */
 
 /* What a blocked reader waits for goes first everywhere. */
@@ -20,7 +20,7 @@ struct ask *ask_find(const struct wanted *w, const struct partner *p)
 {
 	struct ask *a;
 
-	TAILQ_FOREACH(a, &w->asks, of_wanted)
+	TAILQ_FOREACH (a, &w->asks, of_wanted)
 		if (a->partner == p)
 			return a;
 	return NULL;
@@ -30,7 +30,7 @@ static struct ask *refused_one(struct wanted *w)
 {
 	struct ask *a;
 
-	TAILQ_FOREACH(a, &w->asks, of_wanted)
+	TAILQ_FOREACH (a, &w->asks, of_wanted)
 		if (a->state == ASK_SAID_DONT)
 			return a;
 	return NULL;
@@ -87,8 +87,10 @@ void ask_send(struct client *c, struct ask *a, enum ask_state state, bool guess)
 	ask_set(a, state);
 	a->guess = guess;
 	a->since = c->now;
-	double patience = PATIENCE_MS + 4 * (p->latency + p->inflight * (p->pace ? p->pace : 250));
-	a->until = c->now + (patience < PATIENCE_MAX_MS ? (uint64_t)patience : PATIENCE_MAX_MS);
+	double patience =
+	    PATIENCE_MS + 4 * (p->latency + p->inflight * (p->pace ? p->pace : 250));
+	a->until =
+	    c->now + (patience < PATIENCE_MAX_MS ? (uint64_t)patience : PATIENCE_MAX_MS);
 	if (!a->sent) {
 		a->sent = true;
 		p->n_sent++;

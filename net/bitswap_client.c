@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIMEOUT_MS    60000
-#define ASK_AGAIN_MS  10000 /* after a refusal or silence */
-#define BAD_MAX	      3 /* wrong blocks from one peer */
+#define TIMEOUT_MS   60000
+#define ASK_AGAIN_MS 10000 /* after a refusal or silence */
+#define BAD_MAX      3     /* wrong blocks from one peer */
 
 int client_init(struct client *c, const struct client_ops *ops, void *arg, uint64_t seed,
 		uint64_t now)
@@ -148,7 +148,7 @@ void client_raise(struct want *q, enum want_priority priority, uint64_t now)
 	w->priority = priority;
 	if (queued)
 		wanted_ready(c, w);
-	TAILQ_FOREACH(a, &w->asks, of_wanted)
+	TAILQ_FOREACH (a, &w->asks, of_wanted)
 		if (a->state == ASK_BLOCK)
 			ask_send(c, a, ASK_BLOCK, a->guess);
 }
@@ -208,7 +208,8 @@ void client_end(struct client *c)
 
 	c->closing = true;
 	while ((i = heap_min(&c->wakes)))
-		wanted_finish(c, container_of(i, struct wanted, wake), -ECANCELED, NULL, NULL);
+		wanted_finish(c, container_of(i, struct wanted, wake), -ECANCELED, NULL,
+			      NULL);
 }
 
 void client_release(struct client *c)
@@ -293,7 +294,7 @@ static struct want *first_expired(struct client *c, struct wanted *w)
 {
 	struct want *q;
 
-	TAILQ_FOREACH(q, &w->wants, of_wanted)
+	TAILQ_FOREACH (q, &w->wants, of_wanted)
 		if (q->deadline <= c->now)
 			return q;
 	return NULL;
@@ -316,7 +317,8 @@ static void expire(struct client *c, struct wanted *w)
 			wanted_finish(c, w, result, NULL, NULL);
 			return;
 		}
-		/* Others wait on, but somebody's reader was told that it is not to be had. */
+		/* Others wait on, but somebody's reader was told that it is not to be
+		 * had. */
 		if (q->priority == WANT_READER)
 			c->ops->failed(c->arg, &w->cid, result, w->asked);
 		want_end(c, q, result, NULL);
@@ -326,7 +328,7 @@ static void expire(struct client *c, struct wanted *w)
 			return;
 	}
 	w->deadline = UINT64_MAX;
-	TAILQ_FOREACH(q, &w->wants, of_wanted)
+	TAILQ_FOREACH (q, &w->wants, of_wanted)
 		if (q->deadline < w->deadline)
 			w->deadline = q->deadline;
 	wanted_schedule(c, w);
@@ -361,7 +363,7 @@ static void look_at(struct client *c, struct wanted *w)
 		expire(c, w);
 		return;
 	}
-	TAILQ_FOREACH(a, &w->asks, of_wanted)
+	TAILQ_FOREACH (a, &w->asks, of_wanted)
 		if (a->state == ASK_BLOCK && ask_due(a) <= c->now)
 			ask_late(c, a);
 	if (w->state == WANTED_STUCK && w->search.state == SEARCH_IDLE &&

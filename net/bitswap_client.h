@@ -21,14 +21,14 @@
 #include <sys/queue.h>
 
 #define ASKS_OF_PARTNER 1024 /* entries on one peer's want-list: what servers keep */
-#define ASKS_OF_WANTED	32   /* peers that one block is asked of at a time */
-#define BROADCAST_MAX	16   /* peers asked at once when nobody is known to have it */
-#define PROBES_MAX	64   /* blocks of a tree looked for at a time while nobody has any */
-#define SESSION_PEERS	16
-#define SESSIONS_IDLE	64 /* trees remembered without an open want */
-#define SEARCHES_MAX	8
-#define DIALS_MAX	32
-#define PROVIDERS_MAX	10 /* per search */
+#define ASKS_OF_WANTED  32   /* peers that one block is asked of at a time */
+#define BROADCAST_MAX   16   /* peers asked at once when nobody is known to have it */
+#define PROBES_MAX      64 /* blocks of a tree looked for at a time while nobody has any */
+#define SESSION_PEERS   16
+#define SESSIONS_IDLE   64 /* trees remembered without an open want */
+#define SEARCHES_MAX    8
+#define DIALS_MAX       32
+#define PROVIDERS_MAX   10 /* per search */
 
 TAILQ_HEAD(ask_list, ask);
 TAILQ_HEAD(want_list, want);
@@ -57,8 +57,8 @@ struct ask {
 	struct partner *partner;
 	TAILQ_ENTRY(ask) of_wanted, of_partner;
 	enum ask_state state;
-	bool sent;	/* stands on the partner's want-list */
-	bool guess;	/* nothing says that this partner has it */
+	bool sent;      /* stands on the partner's want-list */
+	bool guess;     /* nothing says that this partner has it */
 	uint64_t since; /* when sent or answered */
 	uint64_t until; /* BLOCK: patience ends, however busy it is with others */
 };
@@ -66,7 +66,7 @@ struct ask {
 struct search {
 	enum { SEARCH_IDLE, SEARCH_QUEUED, SEARCH_RUNNING } state;
 	const struct multihash *key;
-	struct wanted *wanted;	 /* for one block, or */
+	struct wanted *wanted;   /* for one block, or */
 	struct session *session; /* for the root of a tree */
 	unsigned tries;
 	uint64_t next; /* not before */
@@ -95,11 +95,11 @@ struct wanted {
 	enum wanted_state state;
 	enum want_priority priority;
 	bool said_have; /* somebody said so, sometime */
-	bool probing;	/* counted in the session */
+	bool probing;   /* counted in the session */
 	bool finished;
 	int doomed; /* the error, if no block can ever be told to be this one */
 	uint8_t n_asks, rounds;
-	uint32_t asked;	   /* peers, ever */
+	uint32_t asked;    /* peers, ever */
 	uint64_t deadline; /* of the first want */
 	uint64_t silence;  /* the end of waiting for answers to a broadcast; 0: none */
 	struct search search;
@@ -120,20 +120,20 @@ struct partner {
 	TAILQ_ENTRY(partner) all; /* connected: the most useful first */
 	struct peer_id id;
 	bool connected;
-	void *link; /* of the one who sends */
+	void *link;                    /* of the one who sends */
 	struct ask_list asks, refused; /* refused: SAID_DONT, the oldest first */
-	uint32_t n_sent;   /* entries on its want-list */
-	uint32_t inflight; /* BLOCK */
-	uint32_t strikes;  /* stalls and wrong bytes, halved by blocks */
-	uint32_t bad;	   /* wrong bytes, ever */
-	uint32_t grace;	   /* blocks that may come though we cancelled them */
+	uint32_t n_sent;               /* entries on its want-list */
+	uint32_t inflight;             /* BLOCK */
+	uint32_t strikes;              /* stalls and wrong bytes, halved by blocks */
+	uint32_t bad;                  /* wrong bytes, ever */
+	uint32_t grace;                /* blocks that may come though we cancelled them */
 	uint32_t delivered;
 	uint64_t last_progress, last_block;
 	uint32_t trickle; /* bytes since last_progress */
-	bool busy;	  /* what it sent is being verified: it does not stall */
-	double latency;	  /* ms; 0: not known */
-	double pace;	  /* ms a block takes when many are asked for */
-	double size;	  /* bytes of a block */
+	bool busy;        /* what it sent is being verified: it does not stall */
+	double latency;   /* ms; 0: not known */
+	double pace;      /* ms a block takes when many are asked for */
+	double size;      /* bytes of a block */
 };
 
 struct member {
@@ -177,7 +177,7 @@ struct client {
 	void *arg;
 	uint64_t seed, started;
 	bool offline;
-	uint64_t now; /* of the input being worked on */
+	uint64_t now;         /* of the input being worked on */
 	pthread_mutex_t lock; /* changes of `wanted`, and looking into it elsewhere */
 	struct map wanted, partners, sessions;
 	struct heap wakes;

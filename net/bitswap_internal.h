@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #define BITSWAP_FAILURES 64
-#define BITSWAP_TALLIES	 256
+#define BITSWAP_TALLIES  256
 
 /* Newest first; the older ones differ in how blocks are written. */
 extern const char *const bitswap_protocols[];
@@ -29,9 +29,9 @@ struct outlet {
 	enum { OUTLET_CLOSED, OUTLET_OPENING, OUTLET_OPEN } state;
 	struct stream *st;
 	struct opening *opening;
-	bool old;	/* 1.0: blocks without prefix */
+	bool old;       /* 1.0: blocks without prefix */
 	bool presences; /* 1.2 */
-	bool full;	/* wait for on_drain */
+	bool full;      /* wait for on_drain */
 	uint64_t used;
 };
 
@@ -54,7 +54,7 @@ struct link {
 	struct bitswap_peer *tally; /* NULL if there are too many */
 
 	struct inlet_list inlets;
-	size_t held;	  /* of unfinished messages */
+	size_t held;      /* of unfinished messages */
 	size_t verifying; /* handed to the pool */
 	bool paused;
 
@@ -64,15 +64,15 @@ struct link {
 	struct buf entries; /* to be sent */
 	TAILQ_ENTRY(link) unsent;
 	bool is_unsent;
-	bool whole; /* what it knows of our list may be wrong: replace it */
+	bool whole;      /* what it knows of our list may be wrong: replace it */
 	uint32_t losses; /* of streams, since an answer came */
 
 	/* Its wants. */
 	struct ledger ledger;
 	struct outlet answers;
 	struct serving_list ready; /* blocks to be written */
-	size_t outstanding;	   /* bytes of these and of blocks being read */
-	struct buf pack;	   /* the parts of the next message */
+	size_t outstanding;        /* bytes of these and of blocks being read */
+	struct buf pack;           /* the parts of the next message */
 	TAILQ_ENTRY(link) turn;
 	bool has_turn;
 	uint32_t answers_lost; /* streams, since the last answer */

@@ -97,7 +97,8 @@ int ledger_want(struct ledger *l, const struct bitswap_item *item)
 		if (!d)
 			return -ENOMEM;
 		if (heap_reserve(&l->queue, l->n + 1) < 0 ||
-		    map_insert(&l->by_name, &d->node, hash_of(l->all, &item->cid.hash)) < 0) {
+		    map_insert(&l->by_name, &d->node, hash_of(l->all, &item->cid.hash)) <
+			0) {
 			free(d);
 			return -ENOMEM;
 		}
@@ -166,7 +167,8 @@ void demand_stand(struct demand *d)
 {
 	struct ledger *l = d->ledger;
 
-	if (d->cancelled || map_insert(&l->all->standing, &d->by_name, d->node.hash) < 0) {
+	if (d->cancelled ||
+	    map_insert(&l->all->standing, &d->by_name, d->node.hash) < 0) {
 		demand_done(d);
 		return;
 	}

@@ -24,8 +24,8 @@ enum demand_state { DEMAND_QUEUED, DEMAND_READING, DEMAND_STANDING };
 
 struct demand {
 	struct ledger *ledger;
-	struct map_node node;	    /* in the ledger */
-	struct map_node by_name;    /* STANDING: in all */
+	struct map_node node;    /* in the ledger */
+	struct map_node by_name; /* STANDING: in all */
 	struct heap_item order;
 	TAILQ_ENTRY(demand) of_ledger; /* all, or standing */
 	enum demand_state state;

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SILENCE_MS    5000 /* JS drops a stream that is silent for 10 s */
-#define STUCK_MS      30000
-#define LOSSES_MAX    5
-#define WANTS_MAX     (1u << 20) /* bytes of want-list in a message */
+#define SILENCE_MS 5000 /* JS drops a stream that is silent for 10 s */
+#define STUCK_MS   30000
+#define LOSSES_MAX 5
+#define WANTS_MAX  (1u << 20) /* bytes of want-list in a message */
 
 const char *const bitswap_protocols[] = {
 	"/ipfs/bitswap/1.2.0",
@@ -54,8 +54,7 @@ static struct bitswap_peer *tally_of(struct bitswap *b, const struct peer_id *p)
 
 		if (peer_equal(&t->peer, p))
 			return t;
-		if (!link_find(b, &t->peer) &&
-		    (!least || t->bytes_in < least->bytes_in))
+		if (!link_find(b, &t->peer) && (!least || t->bytes_in < least->bytes_in))
 			least = t;
 	}
 	if (b->n_tallies < BITSWAP_TALLIES)

@@ -243,7 +243,8 @@ void bitswap_put_presence(struct buf *body, const struct cid *cid, bool have)
 		pb_put_varint(body, 2, 1);
 }
 
-void bitswap_put_block_head(struct buf *body, const struct cid *cid, size_t size, bool old)
+void bitswap_put_block_head(struct buf *body, const struct cid *cid, size_t size,
+			    bool old)
 {
 	uint8_t prefix[4 * VARINT_MAX];
 	size_t n = 0;

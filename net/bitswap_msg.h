@@ -15,7 +15,7 @@
 #include "store/buf.h"
 #include "store/cid.h"
 
-#define BITSWAP_MSG_MAX	     (4u << 20)
+#define BITSWAP_MSG_MAX      (4u << 20)
 #define BITSWAP_ELEMENTS_MAX 131072 /* entries, blocks and presences of a message */
 #define BITSWAP_BLOCKS_MAX   8192   /* of these, blocks */
 
@@ -32,15 +32,15 @@ struct bitswap_item {
 	/* Of a block only what its prefix says: all but the digest. */
 	struct cid cid;
 	int32_t priority;
-	bool want_have;	     /* asks whether we have it, not for the block */
+	bool want_have;      /* asks whether we have it, not for the block */
 	bool send_dont_have; /* wants to be told if we lack it */
 	const uint8_t *data; /* of a block: borrowed from the message */
 	size_t len;
 };
 
 struct bitswap_reader {
-	bool full;	 /* the want-list replaces what was known */
-	uint32_t wants;	 /* entries, cancels too */
+	bool full;      /* the want-list replaces what was known */
+	uint32_t wants; /* entries, cancels too */
 	uint32_t blocks;
 	uint32_t presences;
 	/* private */

@@ -6,11 +6,13 @@
 
 #include <stdlib.h>
 
-#define WINDOW_BYTES	(8u << 20) /* in flight: the product of 50 ms and 1 Gbit/s, and some */
-#define WINDOW_MIN	32
-#define WINDOW_MS	500
-#define ALIVE_BYTES	(32u << 10)
-#define NEWCOMER_ASKS	256 /* open wants a newly connected peer is asked for at once */
+#define WINDOW_BYTES                                                                     \
+	(8u << 20) /* in flight: the product of 50 ms and 1 Gbit/s, and some */
+#define WINDOW_MIN      32
+#define WINDOW_MS       500
+#define ALIVE_BYTES     (32u << 10)
+#define STALL_MS        2000
+#define NEWCOMER_ASKS   256 /* open wants a newly connected peer is asked for at once */
 #define NEWCOMER_BLOCKS 16
 
 struct partner *partner_find(struct client *c, const struct peer_id *id)
@@ -34,7 +36,8 @@ struct partner *partner_new(struct client *c, const struct peer_id *id)
 	p->id = *id;
 	TAILQ_INIT(&p->asks);
 	TAILQ_INIT(&p->refused);
-	if (map_insert(&c->partners, &p->node, map_hash(c->seed, id->bytes, id->len)) < 0) {
+	if (map_insert(&c->partners, &p->node, map_hash(c->seed, id->bytes, id->len)) <
+	    0) {
 		free(p);
 		return NULL;
 	}
@@ -55,7 +58,7 @@ static void rank(struct client *c, struct partner *p)
 {
 	struct partner *q;
 
-	TAILQ_FOREACH(q, &c->connected, all)
+	TAILQ_FOREACH (q, &c->connected, all)
 		if (!q->delivered && p->latency < q->latency) {
 			TAILQ_INSERT_BEFORE(q, p, all);
 			return;
@@ -70,8 +73,8 @@ static void ask_newcomer(struct client *c, struct partner *p)
 	struct wanted *w;
 	int n = 0;
 
-	TAILQ_FOREACH(s, &c->active, all)
-		TAILQ_FOREACH(w, &s->stuck, queue) {
+	TAILQ_FOREACH (s, &c->active, all)
+		TAILQ_FOREACH (w, &s->stuck, queue) {
 			if (n == NEWCOMER_ASKS)
 				return;
 			if (ask_find(w, p))
@@ -105,7 +108,7 @@ static void follow_leads(struct client *c, struct partner *p)
 		}
 		a = next;
 	}
-	TAILQ_FOREACH(s, &c->active, all)
+	TAILQ_FOREACH (s, &c->active, all)
 		if (session_member(s, p))
 			session_revive(c, s);
 }
@@ -174,7 +177,7 @@ void client_repeat(struct client *c, struct partner *p)
 {
 	struct ask *a;
 
-	TAILQ_FOREACH(a, &p->asks, of_partner)
+	TAILQ_FOREACH (a, &p->asks, of_partner)
 		if (a->state == ASK_BLOCK || a->state == ASK_HAVE)
 			ask_send(c, a, a->state, a->guess);
 }
@@ -243,7 +246,7 @@ void partner_stalled(struct client *c, struct partner *p)
 	struct ask *a;
 
 	partner_strike(c, p);
-	TAILQ_FOREACH(a, &p->asks, of_partner) {
+	TAILQ_FOREACH (a, &p->asks, of_partner) {
 		if (a->state != ASK_BLOCK)
 			continue;
 		ask_set(a, ASK_LATE);
@@ -273,7 +276,9 @@ uint32_t partner_window(const struct partner *p)
 
 double partner_cost(const struct partner *p)
 {
-	double ms = (p->latency ? p->latency : 50) +
-		    (p->inflight + 1) * (p->pace ? p->pace : 20);
-	return ms * (double)(1u << 2 * p->strikes);
+	double ms =
+	    (p->latency ? p->latency : 50) + (p->inflight + 1) * (p->pace ? p->pace : 20);
+
+	/* It may stall again, which costs the patience of whoever waits. */
+	return ms * (double)(1u << 2 * p->strikes) + p->strikes * STALL_MS;
 }

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HELD_LINK_MAX	(12u << 20) /* of unfinished messages */
-#define HELD_MAX	(64u << 20)
+#define HELD_LINK_MAX   (12u << 20) /* of unfinished messages */
+#define HELD_MAX        (64u << 20)
 #define VERIFY_LINK_MAX (8u << 20) /* in the pool, before the peer is held back */
-#define VERIFY_MAX	(64u << 20)
-#define SILENCE_MS	300000
+#define VERIFY_MAX      (64u << 20)
+#define SILENCE_MS      300000
 
 struct arrival {
 	struct cid cid; /* all but the digest, from the message */
@@ -23,7 +23,7 @@ struct arrival {
 	size_t len;
 	struct multihash name;
 	struct block *block; /* verified, and wanted */
-	bool known;	     /* not wanted, but here already */
+	bool known;          /* not wanted, but here already */
 	int result;
 };
 
@@ -45,7 +45,7 @@ static void pause_all(struct link *l, bool on)
 	if (l->paused == on)
 		return;
 	l->paused = on;
-	TAILQ_FOREACH(in, &l->inlets, of_link)
+	TAILQ_FOREACH (in, &l->inlets, of_link)
 		stream_pause(in->st, on);
 }
 
@@ -154,7 +154,8 @@ static void after_work(uv_work_t *work, int status)
 }
 
 /* Takes the bytes. */
-static int take_blocks(struct link *l, struct bitswap_reader r, uint8_t *bytes, size_t len)
+static int take_blocks(struct link *l, struct bitswap_reader r, uint8_t *bytes,
+		       size_t len)
 {
 	struct bitswap *b = l->b;
 	struct parcel *p = calloc(1, sizeof *p + r.blocks * sizeof *p->arrivals);
@@ -170,9 +171,9 @@ static int take_blocks(struct link *l, struct bitswap_reader r, uint8_t *bytes, 
 	p->len = len;
 	while (bitswap_msg_next(&r, &item))
 		if (item.kind == BITSWAP_BLOCK)
-			p->arrivals[p->n++] = (struct arrival){
-				.cid = item.cid, .data = item.data, .len = item.len
-			};
+			p->arrivals[p->n++] = (struct arrival){ .cid = item.cid,
+								.data = item.data,
+								.len = item.len };
 	bitswap_hold(b);
 	l->refs++;
 	l->verifying += len;

@@ -9,16 +9,16 @@
 
 #include <stdlib.h>
 
-#define SMALL_BLOCK	1024	     /* sent instead of a HAVE */
-#define PACKED_BLOCK	(16u << 10)  /* up to this, several go into one message */
-#define PACK_MAX	(128u << 10)
-#define TURN_BYTES	(1u << 20)
-#define TURN_BLOCKS	64
-#define TURN_DEMANDS	512
+#define SMALL_BLOCK          1024        /* sent instead of a HAVE */
+#define PACKED_BLOCK         (16u << 10) /* up to this, several go into one message */
+#define PACK_MAX             (128u << 10)
+#define TURN_BYTES           (1u << 20)
+#define TURN_BLOCKS          64
+#define TURN_DEMANDS         512
 #define OUTSTANDING_LINK_MAX (4u << 20)
-#define OUTSTANDING_MAX (96u << 20)
-#define READS_MAX	3 /* at a time: others need the pool too */
-#define LOSSES_MAX	3
+#define OUTSTANDING_MAX      (96u << 20)
+#define READS_MAX            3 /* at a time: others need the pool too */
+#define LOSSES_MAX           3
 
 /* A block on its way out; an error if it could not be read. */
 struct serving {

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REFUSALS_MAX 64 /* in a row, before a partner no longer counts as having the tree */
+#define REFUSALS_MAX                                                                     \
+	64 /* in a row, before a partner no longer counts as having the tree */
 
 struct session *session_get(struct client *c, const struct cid *root)
 {
@@ -109,7 +110,7 @@ void session_join(struct client *c, struct session *s, struct partner *p)
 		return;
 	/* What was asked of it at a venture is likely to come. */
 	struct ask *a;
-	TAILQ_FOREACH(a, &p->asks, of_partner)
+	TAILQ_FOREACH (a, &p->asks, of_partner)
 		if (a->wanted->session == s)
 			a->guess = false;
 	session_revive(c, s);
@@ -127,7 +128,7 @@ static void forget(struct client *c, struct session_list *all, struct partner *p
 {
 	struct session *s;
 
-	TAILQ_FOREACH(s, all, all) {
+	TAILQ_FOREACH (s, all, all) {
 		struct member *m = session_member(s, p);
 		if (m)
 			*m = s->members[--s->n_members];
@@ -194,7 +195,7 @@ bool wanted_served(const struct client *c, const struct wanted *w)
 {
 	const struct ask *a;
 
-	TAILQ_FOREACH(a, &w->asks, of_wanted)
+	TAILQ_FOREACH (a, &w->asks, of_wanted)
 		if (a->state == ASK_BLOCK && (!a->guess || c->now < w->silence))
 			return true;
 	return false;
@@ -206,7 +207,7 @@ bool wanted_waits(const struct client *c, const struct wanted *w)
 
 	if (wanted_served(c, w))
 		return true;
-	TAILQ_FOREACH(a, &w->asks, of_wanted)
+	TAILQ_FOREACH (a, &w->asks, of_wanted)
 		if (a->state == ASK_HAVE && c->now < w->silence)
 			return true;
 	return false;
@@ -216,7 +217,7 @@ static struct ask *best_that_has(struct wanted *w)
 {
 	struct ask *a, *best = NULL;
 
-	TAILQ_FOREACH(a, &w->asks, of_wanted)
+	TAILQ_FOREACH (a, &w->asks, of_wanted)
 		if (a->state == ASK_SAID_HAVE &&
 		    (!best || partner_cost(a->partner) < partner_cost(best->partner)))
 			best = a;
@@ -232,7 +233,8 @@ static struct partner *best_member(struct wanted *w, bool *full)
 	for (uint32_t i = 0; i < s->n_members; i++) {
 		struct partner *p = s->members[i].partner;
 		/* A reader that waits is not held up by what is fetched ahead. */
-		uint32_t window = partner_window(p) + (w->priority == WANT_READER ? 64 : 0);
+		uint32_t window =
+		    partner_window(p) + (w->priority == WANT_READER ? 64 : 0);
 
 		if (!p->connected || ask_find(w, p))
 			continue;
@@ -261,7 +263,7 @@ int wanted_broadcast(struct client *c, struct wanted *w)
 	if (w->rounds >= 2)
 		return 0;
 	w->rounds++;
-	TAILQ_FOREACH(p, &c->connected, all) {
+	TAILQ_FOREACH (p, &c->connected, all) {
 		if (n == BROADCAST_MAX)
 			break;
 		if (ask_find(w, p))
@@ -275,9 +277,9 @@ int wanted_broadcast(struct client *c, struct wanted *w)
 		n++;
 	}
 	if (n)
-		w->silence = c->now + (latency < 200	? 200 :
-				       latency > 1000 ? 1000 :
-							(uint64_t)latency);
+		w->silence = c->now + (latency < 200    ? 200
+				       : latency > 1000 ? 1000
+							: (uint64_t)latency);
 	return n;
 }
 
@@ -320,12 +322,13 @@ void wanted_schedule(struct client *c, struct wanted *w)
 	uint64_t at = w->deadline;
 	struct ask *a;
 
-	TAILQ_FOREACH(a, &w->asks, of_wanted)
+	TAILQ_FOREACH (a, &w->asks, of_wanted)
 		if (a->state == ASK_BLOCK && ask_due(a) < at)
 			at = ask_due(a);
 	if (w->state == WANTED_ASKING && w->silence > c->now && w->silence < at)
 		at = w->silence;
-	if (w->state == WANTED_STUCK && w->search.state == SEARCH_IDLE && w->search.next < at)
+	if (w->state == WANTED_STUCK && w->search.state == SEARCH_IDLE &&
+	    w->search.next < at)
 		at = w->search.next;
 	heap_set(&c->wakes, &w->wake, at > c->now ? at : c->now + 1);
 }

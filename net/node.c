@@ -66,7 +66,9 @@ static void on_posted(uv_async_t *async)
 
 static int start_parts(struct node *n, const struct node_config *cfg)
 {
-	struct swarm_config swarm = { .loop = cfg->loop, .key = cfg->key, .agent = AGENT };
+	struct swarm_config swarm = { .loop = cfg->loop,
+				      .key = cfg->key,
+				      .agent = AGENT };
 	int r = swarm_new(&n->swarm, &swarm);
 	if (r < 0)
 		return r;

@@ -8,7 +8,8 @@
  *
  * Errors of all: ERR_MISSING; ERR_MALFORMED (bytes that UnixFS forbids);
  * -ELOOP (deeper than DAG_DEPTH_MAX); -ENOTSUP (codec or hash unknown);
- * -ENOTDIR, -EISDIR, -EINVAL (not a symlink) when the node is of another type.
+ * -ENOTDIR, -EISDIR, -EINVAL (not a symlink) when the node is of another type;
+ * -EFBIG for a file over INT64_MAX.
  */
 #ifndef STORE_DAG_H
 #define STORE_DAG_H
@@ -24,7 +25,7 @@ struct dag_attr {
 	enum dag_type type;
 	uint64_t size;	     /* file: bytes; symlink: length of the target; dir: 0 */
 	uint32_t mode;	     /* 07777 bits; the default of the type if absent */
-	int64_t mtime;	     /* seconds; 0 if absent */
+	int64_t mtime;	     /* seconds, whose nanoseconds fit 64 bits; 0 if absent */
 	uint32_t mtime_nsec; /* 0..999999999 */
 	bool has_mode, has_mtime;
 };
@@ -60,7 +61,7 @@ int64_t dag_read(struct block_source *s, const struct cid *cid, uint64_t offset,
 /*
  * For read-ahead: note in misses which leaves of the range (in file order) the
  * source lacks, without reading leaves.  0, or an error; ERR_MISSING if an
- * inner node is lacking (it is noted too).
+ * inner node is lacking (it is noted too).  One call looks at 8,192 nodes at most.
  */
 int dag_leaves(struct block_source *s, const struct cid *cid, uint64_t offset,
 	       uint64_t len, struct misses *misses);
@@ -83,7 +84,8 @@ int dag_lookup(struct block_source *s, const struct cid *dir, const char *name,
 /*
  * Go through a directory.  `pos` is 0 at the start; each entry is given with
  * the position behind it, which continues the listing there in a later call,
- * for as long as the directory's CID is the same.  each() returns 0 to go on,
+ * for as long as the directory's CID is the same; it is at most 2^62, which
+ * leaves room in an off_t.  each() returns 0 to go on,
  * 1 to stop (this entry was taken), or a negative error, which is passed on.
  * Entries whose names no file system can hold (hostile.md 76) are left out,
  * and so is a second entry of one name.  Returns 0 at the end, 1 if stopped.

@@ -1,7 +1,7 @@
 /*
  * From a UnixFS tree to files on disk.  Nothing is ever written outside the
  * target, whatever the tree says: all paths are opened beneath it, symlinks are
- * made last and never followed, names are checked (hostile.md 76, 83, 84).
+ * made last in their directory and never followed, names are checked (hostile.md 76, 83, 84).
  */
 #ifndef STORE_EXPORT_H
 #define STORE_EXPORT_H

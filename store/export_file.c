@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#define MAP_BYTES   (4u << 20)	/* of blocks held at once */
+#define MAP_BYTES   (1u << 20)	/* held at once: more, and malloc gives pages back */
 #define MAP_EXTENTS 64
 #define AHEAD_BYTES (16u << 20) /* the source is told of, a half at a time: 32 chunks */
 #define CHUNK_MIN   262144u	/* of those in use */

@@ -37,8 +37,8 @@ struct import_options {
 	int jobs;    /* threads; 0: as many as CPUs */
 	struct import_progress *progress; /* may be NULL; watched by other threads */
 	atomic_bool *cancel;		  /* may be NULL; true stops with -ECANCELED */
-	/* Told of what was left out (sockets, devices, unreadable files with
-	 * keep_going) and of the path an error is about; may be NULL. */
+	/* Told of what was left out (sockets, devices: -ENOTSUP) and of the path
+	 * an error is about, from any thread, one at a time; may be NULL. */
 	void (*warn)(void *arg, const char *path, int error);
 	void *warn_arg;
 };

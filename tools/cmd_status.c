@@ -26,7 +26,7 @@ static void print_status(json_t *s)
 
 	printf("daemon    pid %lld, up %lld s%s\n", at(s, NULL, "pid"), at(s, NULL, "uptime"),
 	       json_is_true(json_object_get(s, "offline")) ? ", offline" : "");
-	printf("peers     %lld connected, %lld in the DHT table (%s)\n", at(s, NULL, "peers"),
+	printf("peers     %lld connected, %lld in the DHT tables (%s)\n", at(s, NULL, "peers"),
 	       at(s, "dht", "table"),
 	       json_is_true(json_object_get(json_object_get(s, "dht"), "server")) ? "server" : "client");
 	printf("traffic   %s in, %s out\n", bytes_text((uint64_t)at(s, NULL, "bytes_in"), a),

@@ -36,7 +36,10 @@ check "stat_is_answered_meanwhile" timeout 2 stat "$T/m/here/file" "$T/m/gone"
 check "a_cached_read_is_answered_meanwhile" timeout 2 grep -q present "$T/m/here/file"
 after=$(rss)
 note "$N parked reads: $(((after - before) / 1024)) MiB more (bar: 64), threads $threads_before then $(threads)"
+# A sanitizer keeps what was freed, so its memory says nothing.
+case $CAIRN in *asan*) skip "they_cost_less_than_64_MiB" "a sanitizer build" ;; *)
 [ $((after - before)) -lt 65536 ] && ok "they_cost_less_than_64_MiB" || not_ok "they_cost_less_than_64_MiB" "$(((after - before) / 1024)) MiB"
+esac
 [ "$(threads)" -le "$threads_before" ] && ok "they_hold_no_thread" || not_ok "they_hold_no_thread" "$threads_before then $(threads)"
 kill -INT $reader 2>/dev/null
 gone() { ! kill -0 $reader 2>/dev/null; }

@@ -23,11 +23,11 @@ name=$("$real" --repo "$T/a" publish "$cid")
 check "ls" c b ls -l "$name"
 check "get" c b get -o "$T/got" "$cid"
 mnt m
-check "mount" "$real" --repo "$T/b" mount "$name" "$T/m"
-check "read" diff -r --no-dereference "$T/t" "$T/m"
-check "umount" "$real" --repo "$T/b" umount "$T/m"
-check "stop" "$real" --repo "$T/b" stop
-check "stop" "$real" --repo "$T/a" stop
+check "mount" timeout 60 "$real" --repo "$T/b" mount "$name" "$T/m"
+check "read" timeout 60 diff -r --no-dereference "$T/t" "$T/m"
+check "umount" timeout 60 "$real" --repo "$T/b" umount "$T/m"
+check "stop" timeout 60 "$real" --repo "$T/b" stop
+check "stop" timeout 60 "$real" --repo "$T/a" stop
 CAIRN=$real
 found=$(cat "$T"/vg.* 2>/dev/null | head -n 12 | tr '\n' '|')
 [ -z "$found" ] && ok "valgrind_reports_nothing" || not_ok "valgrind_reports_nothing" "$found"

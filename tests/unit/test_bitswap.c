@@ -45,11 +45,11 @@ static void turn(struct world *w)
 	assert_false(w->late);
 }
 
-#define WAIT(w, condition)                                                     \
-	do {                                                                   \
-		uv_timer_start(&(w)->guard, on_guard, PATIENCE_MS, 0);         \
-		while (!(condition))                                           \
-			turn(w);                                               \
+#define WAIT(w, condition)                                                               \
+	do {                                                                             \
+		uv_timer_start(&(w)->guard, on_guard, PATIENCE_MS, 0);                   \
+		while (!(condition))                                                     \
+			turn(w);                                                         \
 	} while (0)
 
 static void start(struct world *w, int i, const struct addr *bootstrap)
@@ -61,7 +61,8 @@ static void start(struct world *w, int i, const struct addr *bootstrap)
 
 	strcpy(p->dir, "/tmp/cairn-bitswap-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
-	assert_int_equal(store_open(&p->store, p->dir, STORE_WRITE | STORE_CREATE, &cache), 0);
+	assert_int_equal(
+	    store_open(&p->store, p->dir, STORE_WRITE | STORE_CREATE, &cache), 0);
 	key_generate(&key);
 	assert_int_equal(addr_parse(&listen, "/ip4/127.0.0.1/tcp/0"), 0);
 	struct node_config cfg = {
@@ -325,7 +326,7 @@ static void a_provider_is_found_through_the_dht(void **state)
 	start(w, 2, &known);
 	give(w, 1, 0, 50);
 	WAIT(w, (routing_stat(w->peers[1].node->routing, &st), st.table_peers > 0) &&
-			(routing_stat(w->peers[2].node->routing, &st), st.table_peers > 0));
+		    (routing_stat(w->peers[2].node->routing, &st), st.table_peers > 0));
 	routing_provide(w->peers[1].node->routing, &root.hash, on_provided, &told);
 	WAIT(w, told >= 0);
 	assert_true(told > 0);
@@ -433,7 +434,6 @@ static void calls_from_other_threads_are_made(void **state)
 /* ---- strangers: a node's swarm used by hand ---- */
 
 struct stranger {
-	struct world *w;
 	struct stream *st;
 	int result;
 	bool closed;
@@ -494,7 +494,6 @@ static struct stranger *stranger_new(struct world *w, const char *protocol)
 	const char *const list[] = { protocol, NULL };
 
 	assert_non_null(s);
-	s->w = w;
 	s->result = 1;
 	for (int i = 0; bitswap_protocols[i]; i++)
 		swarm_unserve(swarm, bitswap_protocols[i]);
@@ -508,11 +507,14 @@ static struct stranger *stranger_new(struct world *w, const char *protocol)
 	return s;
 }
 
-static void stranger_free(struct stranger *s)
+/* The end of both: what was opened to the stranger speaks of it until the world ends. */
+static void part(struct stranger *s, struct world *w)
 {
 	if (s->st)
 		stream_reset(s->st);
-	swarm_unserve(s->w->peers[1].node->swarm, bitswap_protocols[0]);
+	s->st = NULL;
+	swarm_unserve(w->peers[1].node->swarm, bitswap_protocols[0]);
+	world_free(w);
 	buf_release(&s->heard);
 	free(s);
 }
@@ -556,8 +558,7 @@ static void b64_endless_wantlists_are_cut(void **state)
 	WAIT(w, b->ledgers.n == 0);
 	assert_int_equal(b->ledgers.n_standing, 0);
 	assert_true(TAILQ_EMPTY(&b->all_links));
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void b66_odd_messages_do_no_harm(void **state)
@@ -568,9 +569,9 @@ static void b66_odd_messages_do_no_harm(void **state)
 	struct buf entries = { 0 }, m = { 0 };
 	struct cid c = cid_for(1);
 
-	stream_write(s->st, "\x00", 1);		       /* nothing at all */
-	stream_write(s->st, "\x02\x28\x05", 3);	       /* without a want-list */
-	stream_write(s->st, "\x04\x0a\x02\x10\x01", 5); /* full, and empty */
+	stream_write(s->st, "\x00", 1);                         /* nothing at all */
+	stream_write(s->st, "\x02\x28\x05", 3);                 /* without a want-list */
+	stream_write(s->st, "\x04\x0a\x02\x10\x01", 5);         /* full, and empty */
 	bitswap_put_entry(&entries, &c, BITSWAP_ASK_CANCEL, 0); /* never wanted */
 	bitswap_put_entry(&entries, &c, BITSWAP_ASK_HAVE, 5);
 	bitswap_put_entry(&entries, &c, BITSWAP_ASK_BLOCK, -5);
@@ -585,8 +586,7 @@ static void b66_odd_messages_do_no_harm(void **state)
 	assert_false(s->closed);
 	buf_release(&entries);
 	buf_release(&m);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void b67_a_message_too_long_ends_the_stream(void **state)
@@ -597,8 +597,7 @@ static void b67_a_message_too_long_ends_the_stream(void **state)
 	stream_write(s->st, "\x81\x80\x80\x02", 4); /* 4 MiB and one byte follow */
 	WAIT(w, s->closed);
 	assert_true(s->reason < 0);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void a_cid_that_does_not_parse_ends_the_stream(void **state)
@@ -609,8 +608,7 @@ static void a_cid_that_does_not_parse_ends_the_stream(void **state)
 	stream_write(s->st, "\x08\x0a\x06\x0a\x04\x0a\x02\x07\x07", 9);
 	WAIT(w, s->closed);
 	assert_true(s->reason < 0);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void say_block(struct stranger *s, const uint8_t *data, size_t size)
@@ -647,8 +645,7 @@ static void b68_a_block_nobody_asked_for_is_not_stored(void **state)
 	say_block(s, (const uint8_t *)"junk", 4);
 	WAIT(w, !swarm_connected(w->peers[0].node->swarm, id(w, 1)));
 	WAIT(w, s->closed);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void b67_a_block_too_large_is_not_stored(void **state)
@@ -670,8 +667,7 @@ static void b67_a_block_too_large_is_not_stored(void **state)
 	assert_int_equal(store_has(w->peers[0].store, &rq.cid.hash, NULL), 0);
 	want_cancel(q);
 	free(data);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 static void b69_wrong_bytes_are_asked_for_elsewhere(void **state)
@@ -690,8 +686,7 @@ static void b69_wrong_bytes_are_asked_for_elsewhere(void **state)
 	assert_int_equal(g.failed, 0);
 	bitswap_stat(w->peers[0].node->bitswap, &st);
 	assert_int_equal(st.blocks_in, 1);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 /* One that asks for the same block again whenever it has come. */
@@ -711,7 +706,8 @@ static void devour(void *arg, const uint8_t *data, size_t len)
 		stream_write(g->s->st, g->again.data, g->again.len);
 }
 
-static const struct stream_events devouring = { .on_data = devour, .on_closed = not_mine };
+static const struct stream_events devouring = { .on_data = devour,
+						.on_closed = not_mine };
 
 static void on_feeding(void *arg, struct stream *st)
 {
@@ -749,11 +745,10 @@ static void b72_a_glutton_does_not_starve_the_others(void **state)
 	assert_true(most < (4u << 20) + BLOCK_MAX + 4096);
 	/* The others had some 11 MB; it had its share, not all. */
 	assert_true(glutton.eaten - before < 100u << 20);
+	part(s, w);
 	buf_release(&entries);
 	buf_release(&glutton.again);
 	block_unref(big);
-	stranger_free(s);
-	world_free(w);
 }
 
 static void a_peer_of_1_0_is_answered_in_its_own_way(void **state)
@@ -786,8 +781,7 @@ static void a_peer_of_1_0_is_answered_in_its_own_way(void **state)
 	buf_release(&entries);
 	buf_release(&m);
 	block_unref(b);
-	stranger_free(s);
-	world_free(w);
+	part(s, w);
 }
 
 int main(void)

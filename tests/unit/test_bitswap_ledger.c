@@ -66,7 +66,8 @@ static void the_highest_priority_is_next_and_then_the_oldest(void **state)
 	static const struct {
 		uint32_t block;
 		int32_t priority;
-	} asked[] = { { 1, 5 }, { 2, INT32_MAX }, { 3, 5 }, { 4, -1 }, { 5, INT32_MIN }, { 6, 0 } };
+	} asked[] = { { 1, 5 },  { 2, INT32_MAX }, { 3, 5 },
+		      { 4, -1 }, { 5, INT32_MIN }, { 6, 0 } };
 	static const uint32_t expected[] = { 2, 1, 3, 6, 4, 5 };
 	struct fixture f;
 

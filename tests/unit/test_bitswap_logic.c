@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PEERS	24
-#define SIZE	1000
-#define ALL	UINT32_MAX
+#define PEERS 24
+#define SIZE  1000
+#define ALL   UINT32_MAX
 
 enum manner { HAS, LACKS, DEAD, LIAR, DRIBBLES, LIES_IN_BYTES };
 
@@ -185,8 +185,8 @@ static const struct client_ops ops = {
 static void come(struct sim *s, int i)
 {
 	struct peer_id id = id_of(i);
-	s->peers[i].p = client_up(&s->c, &id, (double)s->peers[i].delay,
-				  (void *)(intptr_t)i, s->now);
+	s->peers[i].p =
+	    client_up(&s->c, &id, (double)s->peers[i].delay, (void *)(intptr_t)i, s->now);
 	assert_non_null(s->peers[i].p);
 }
 
@@ -709,11 +709,15 @@ static void b70_who_says_have_and_never_delivers_is_passed_over(void **state)
 	struct got g[40];
 
 	s->peers[0].manner = LIAR;
-	s->peers[0].delay = 1; /* and it is the nearest */
+	s->peers[0].delay = 2;
+	s->peers[2].manner = LACKS;
+	s->peers[2].delay =
+	    1; /* the nearest is asked for the block, the others for a HAVE */
 	s->peers[1].manner = HAS;
 	s->peers[1].delay = 100;
 	come(s, 0);
 	come(s, 1);
+	come(s, 2);
 	uint64_t start = s->now;
 	for (uint32_t i = 0; i < 20; i++)
 		want(s, &g[i], i, 99, WANT_READAHEAD);
@@ -869,7 +873,10 @@ static void ten_thousand_absent_blocks_are_bounded(void **state)
 	assert_true(s->most_searching <= SEARCHES_MAX);
 	for (int i = 0; i < 3; i++)
 		assert_true(s->peers[i].most_on_list <= ASKS_OF_PARTNER);
-	assert_true(sizeof(struct wanted) + 3 * sizeof(struct ask) + sizeof(struct want) < 2048);
+	/* Who lacks them is asked for all, a list's length at a time. */
+	assert_true(s->peers[1].haves_asked + s->peers[1].blocks_asked >= (uint32_t)n);
+	assert_true(sizeof(struct wanted) + 3 * sizeof(struct ask) + sizeof(struct want) <
+		    2048);
 	/* Somebody who has them all comes. */
 	come(s, 3);
 	run(s, s->now + 2000);

@@ -239,6 +239,19 @@ static void b35_a_count_is_not_believed(void **state)
 	}
 }
 
+static void b35_a_count_is_checked_at_the_head(void **state)
+{
+	struct cbor_item item;
+	struct cursor in = cursor_over("\x82\x01", 2); /* two items in one byte */
+
+	assert_int_equal(cbor_next(&in, &item), ERR_MALFORMED);
+	in = cursor_over("\xa2\x60\x01\x60", 4); /* two pairs in three */
+	assert_int_equal(cbor_next(&in, &item), ERR_MALFORMED);
+	in = cursor_over("\xa1\x60\x01", 3);
+	assert_int_equal(cbor_next(&in, &item), 0);
+	assert_int_equal(item.value, 1);
+}
+
 static void b36_deep_nesting_is_refused(void **state)
 {
 	static uint8_t deep[1000001];
@@ -285,6 +298,7 @@ int main(void)
 		cmocka_unit_test(b37_maps_out_of_order_are_refused),
 		cmocka_unit_test(b37_what_dag_cbor_forbids_is_refused),
 		cmocka_unit_test(b35_a_count_is_not_believed),
+		cmocka_unit_test(b35_a_count_is_checked_at_the_head),
 		cmocka_unit_test(b36_deep_nesting_is_refused),
 		cmocka_unit_test(links_are_found_at_every_depth),
 	};

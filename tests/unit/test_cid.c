@@ -64,8 +64,8 @@ static void other_bases_are_read(void **state)
 {
 	static const char *const same[] = {
 		"zb2rhZfjRh2FHHB2RkHVEvL2vJnCTcu7kwRqgVsf9gpkLgteo",
-		"f01551220e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85"
-		"5",
+		("f01551220e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785"
+		 "2b855"),
 		"BAFKREIHDWDCEFGH4DQKJV67UZCMW7OJEE6XEDZDETOJUZJEVTENXQUVYKU",
 	};
 	struct cid empty, c;

@@ -77,18 +77,18 @@ static struct cid sample(struct memory *m, struct cid leaves[6])
 	struct cid left[4], right[2], inner[2];
 	struct unixfs raw = { .type = UNIXFS_RAW,
 			      .has_data = true,
-			      .data = (const uint8_t *)TEXT + 30,
+			      .data = (const uint8_t *)&TEXT[30],
 			      .data_len = 10,
 			      .has_filesize = true,
 			      .filesize = 10 };
 	struct buf none = { 0 };
 
-	left[0] = leaves[0] = memory_put(m, CODEC_RAW, TEXT + 5, 10);
+	left[0] = leaves[0] = memory_put(m, CODEC_RAW, &TEXT[5], 10);
 	left[1] = leaves[1] = file_node(m, "fghijklmno", NULL, NULL, 0);
 	left[2] = leaves[2] = memory_put(m, CODEC_RAW, "", 0);
-	left[3] = leaves[3] = memory_put(m, CODEC_RAW, TEXT + 25, 5);
+	left[3] = leaves[3] = memory_put(m, CODEC_RAW, &TEXT[25], 5);
 	right[0] = leaves[4] = memory_node(m, &none, &raw, NULL, 0);
-	right[1] = leaves[5] = memory_put(m, CODEC_RAW, TEXT + 40, 22);
+	right[1] = leaves[5] = memory_put(m, CODEC_RAW, &TEXT[40], 22);
 	inner[0] = file_node(m, "01234", left, (const uint64_t[]){ 10, 10, 0, 5 }, 4);
 	inner[1] = file_node(m, "", right, (const uint64_t[]){ 10, 22 }, 2);
 	return file_node(m, "", inner, (const uint64_t[]){ 30, 32 }, 2);
@@ -114,7 +114,7 @@ static void every_range_of_a_file_is_read(void **state)
 						       : size - from;
 			assert_int_equal(dag_read(&m.source, &root, from, buf, len, NULL),
 					 n);
-			assert_memory_equal(buf, TEXT + (n ? from : 0), n);
+			assert_memory_equal(buf, &TEXT[n ? from : 0], n);
 			free(buf);
 		}
 	char buf[8];

@@ -242,6 +242,15 @@ static void b74_nodes_that_are_none_are_refused(void **state)
 	}
 }
 
+static void b74_links_on_both_sides_of_data_are_seen_at_once(void **state)
+{
+	uint8_t bytes[64];
+	struct dagpb_node n;
+	size_t len = unhex(LINK "0a0161" LINK, bytes);
+
+	assert_int_equal(dagpb_decode(&n, bytes, len), ERR_MALFORMED);
+}
+
 static void stepping_over_links_counts_them(void **state)
 {
 	uint8_t bytes[64];
@@ -271,6 +280,7 @@ int main(void)
 		cmocka_unit_test(no_truncation_passes_for_a_node),
 		cmocka_unit_test(data_may_stand_before_or_behind_the_links),
 		cmocka_unit_test(b74_nodes_that_are_none_are_refused),
+		cmocka_unit_test(b74_links_on_both_sides_of_data_are_seen_at_once),
 		cmocka_unit_test(stepping_over_links_counts_them),
 	};
 	return cmocka_run_group_tests_name("dagpb", tests, NULL, NULL);

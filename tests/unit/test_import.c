@@ -417,12 +417,20 @@ static void an_unreadable_file_is_an_error_with_its_path(void **state)
 {
 	struct fixture *f = *state;
 
-	if (geteuid() == 0)
-		skip(); /* root reads everything */
 	assert_int_equal(mkdirat(f->fd, "sub", 0700), 0);
 	make_file(f->fd, "sub/secret", "x", 1);
 	assert_int_equal(fchmodat(f->fd, "sub/secret", 0, 0), 0);
-	assert_int_equal(import(f, ""), -EACCES);
+	/* Root reads everything, so be somebody else meanwhile. */
+	assert_int_equal(chmod(f->dir, 0711), 0);
+	assert_int_equal(fchmod(f->fd, 0755), 0);
+	assert_int_equal(fchmodat(f->fd, "sub", 0755, 0), 0);
+	bool was_root = geteuid() == 0;
+	if (was_root)
+		assert_int_equal(seteuid(65534), 0);
+	int r = import(f, "");
+	if (was_root)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(r, -EACCES);
 	assert_string_equal(strstr(f->last_path, "/tree/"), "/tree/sub/secret");
 }
 
@@ -433,8 +441,7 @@ static void files_that_hide_their_size_are_read_to_the_end(void **state)
 	int fd = open("/proc/version", O_RDONLY | O_CLOEXEC);
 	struct cid want;
 
-	if (fd < 0)
-		skip();
+	assert_true(fd >= 0);
 	ssize_t n = read(fd, data, sizeof data);
 	close(fd);
 	assert_true(n > 0);

@@ -28,17 +28,22 @@ struct world {
 	int n;
 };
 
-static void add_node(struct world *w, enum dht_mode mode)
+static void add_node_of(struct world *w, const char *prefix, enum dht_mode mode)
 {
 	struct test_node *n = &w->nodes[w->n];
 
 	assert_int_equal(test_node_listen(&w->loop, n, "/ip4/127.0.0.1/tcp/0"), 0);
 	assert_int_equal(
-	    test_node_route(n, PREFIX, mode, w->n ? &w->nodes[0].addr : NULL), 0);
+	    test_node_route(n, prefix, mode, w->n ? &w->nodes[0].addr : NULL), 0);
 	strcpy(w->dirs[w->n], P_tmpdir "/test_names.XXXXXX");
 	assert_non_null(mkdtemp(w->dirs[w->n]));
 	assert_int_equal(names_new(&w->names[w->n], n->routing, w->dirs[w->n]), 0);
 	w->n++;
+}
+
+static void add_node(struct world *w, enum dht_mode mode)
+{
+	add_node_of(w, PREFIX, mode);
 }
 
 static bool all_known(void *arg)
@@ -275,6 +280,24 @@ static void published_alone_it_is_put_when_somebody_comes(void **state)
 	end_world(w);
 }
 
+static void our_own_are_put_again_after_a_restart(void **state)
+{
+	struct world *w = new_world(1);
+	struct peer_id name = w->nodes[0].id;
+
+	publish(w, 0, ONE, 0);
+	restart(w, 0, &name, 1);
+	struct routing_stat s;
+	routing_stat(w->nodes[0].routing, &s);
+	assert_int_equal(s.value_records, 0);
+	add_node_of(w, "/alone", DHT_AUTO);
+	assert_true(test_loop_until(&w->loop, kept_by_second, w, PATIENCE));
+	struct outcome o = resolve(w, 1, &name, RESOLVE_NORMAL);
+	assert_string_equal(o.r.value, ONE);
+	assert_true(o.r.record.sequence == 1);
+	end_world(w);
+}
+
 /* hostile.md 90 */
 static void b90_a_name_never_goes_back_not_even_after_a_restart(void **state)
 {
@@ -502,6 +525,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_one_publishes_all_resolve),
 		cmocka_unit_test(published_alone_it_is_put_when_somebody_comes),
+		cmocka_unit_test(our_own_are_put_again_after_a_restart),
 		cmocka_unit_test(b90_a_name_never_goes_back_not_even_after_a_restart),
 		cmocka_unit_test(past_its_ttl_and_out_of_reach_a_record_is_stale),
 		cmocka_unit_test(numbers_go_on_after_a_restart),

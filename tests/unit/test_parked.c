@@ -371,6 +371,13 @@ static void closing_ends_all_and_waits_for_what_runs(void **state)
 	assert_int_equal(f->log.ends, 3);
 	assert_int_equal(f->log.result, -ENOTCONN);
 	assert_int_equal(f->m.n_wants, 0);
+
+	/* Whoever comes later keeps what he has, so that nothing of it is used. */
+	op = op_new(f, 1, false);
+	assert_int_equal(parking_add(&op->parked, NULL), -ENOTCONN);
+	parked_unref(&op->parked);
+	memory_turn(&f->m);
+	assert_int_equal(f->log.ends, 3);
 }
 
 static void without_memory_it_stays_the_callers(void **state)

@@ -90,37 +90,44 @@ static void requests_out_of_order_are_one_reader(void **state)
 	assert_true(fetched);
 }
 
+static unsigned use(struct readahead *r, uint64_t pos, bool local, uint64_t *from)
+{
+	struct sibling s = { 7, pos, local };
+	bool first;
+
+	return readahead_sibling(r, &s, from, &first);
+}
+
 static void one_small_file_fetches_no_other(void **state)
 {
+	struct sibling a = { 7, 3, false }, b = { 8, 3, false };
 	uint64_t from;
 	bool first;
 
-	assert_int_equal(readahead_sibling(*state, 7, 3, &from, &first), 0);
+	assert_int_equal(readahead_sibling(*state, &a, &from, &first), 0);
 	assert_true(first);
-	assert_int_equal(readahead_sibling(*state, 8, 3, &from, &first), 0);
+	assert_int_equal(readahead_sibling(*state, &b, &from, &first), 0);
+	assert_true(first);
 }
 
 static void the_second_fetches_those_behind_it(void **state)
 {
 	uint64_t from;
-	bool first;
 
-	readahead_sibling(*state, 7, 3, &from, &first);
-	assert_int_equal(readahead_sibling(*state, 7, 4, &from, &first), 4);
+	use(*state, 3, false, &from);
+	assert_int_equal(use(*state, 4, false, &from), 4);
 	assert_int_equal(from, 4);
-	assert_false(first);
 	/* Not twice at a time. */
-	assert_int_equal(readahead_sibling(*state, 7, 5, &from, &first), 0);
+	assert_int_equal(use(*state, 5, false, &from), 0);
 }
 
 static void the_window_over_files_doubles_and_is_bounded(void **state)
 {
-	unsigned fetched = 2, read = 0, most = 0;
+	unsigned fetched = 2, most = 0;
 	uint64_t from, pos = 0;
-	bool first;
 
-	for (read = 1; read < 5000; read++) {
-		unsigned n = readahead_sibling(*state, 7, read, &from, &first);
+	for (unsigned read = 1; read < 20000; read++) {
+		unsigned n = use(*state, read, true, &from);
 
 		if (n == 0)
 			continue;
@@ -130,21 +137,35 @@ static void the_window_over_files_doubles_and_is_bounded(void **state)
 		readahead_siblings_done(*state, 7, pos, n, false);
 		if (fetched - read > most)
 			most = fetched - read;
-		assert_true(fetched <= read + SIBLINGS_MAX + 2);
+		assert_true(fetched <= read + SIBLINGS_MAX + 4);
 	}
 	assert_true(most >= SIBLINGS_MAX / 2);
+}
+
+static void what_is_never_used_is_fetched_no_more(void **state)
+{
+	unsigned fetched = 0;
+	uint64_t from;
+
+	for (unsigned read = 1; read < 20000; read++) {
+		unsigned n = use(*state, 0, false, &from);
+
+		fetched += n;
+		if (n > 0)
+			readahead_siblings_done(*state, 7, fetched, n, false);
+	}
+	assert_true(fetched < 1024);
 }
 
 static void at_the_end_of_a_directory_it_is_left_alone(void **state)
 {
 	uint64_t from;
-	bool first;
 
-	readahead_sibling(*state, 7, 1, &from, &first);
-	assert_int_not_equal(readahead_sibling(*state, 7, 2, &from, &first), 0);
+	use(*state, 1, false, &from);
+	assert_int_not_equal(use(*state, 2, false, &from), 0);
 	readahead_siblings_done(*state, 7, 6, 4, true);
 	for (int i = 3; i < 100; i++)
-		assert_int_equal(readahead_sibling(*state, 7, i, &from, &first), 0);
+		assert_int_equal(use(*state, i, false, &from), 0);
 }
 
 int main(void)
@@ -159,6 +180,7 @@ int main(void)
 		TEST(one_small_file_fetches_no_other),
 		TEST(the_second_fetches_those_behind_it),
 		TEST(the_window_over_files_doubles_and_is_bounded),
+		TEST(what_is_never_used_is_fetched_no_more),
 		TEST(at_the_end_of_a_directory_it_is_left_alone),
 	};
 

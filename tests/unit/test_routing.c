@@ -300,6 +300,27 @@ static void b54_the_best_value_is_kept_and_found(void **state)
 	end_world(w);
 }
 
+/* wire.md 8: under /pk/ lies the key that the name is the hash of. */
+static void a_public_key_is_kept_under_its_own_name_only(void **state)
+{
+	struct world *w = new_world(2);
+	struct public_key public;
+	uint8_t value[KEY_PUBLIC_MAX], key[4 + PEER_ID_MAX] = "/pk/";
+
+	for (int i = 0; i < 2; i++) {
+		struct outcome o = { 0 };
+
+		key_public(&w->nodes[i].key, &public);
+		size_t len = key_encode(&public, value);
+		memcpy(key + 4, w->nodes[0].id.bytes, w->nodes[0].id.len);
+		routing_put(w->nodes[0].routing, key, 4 + (size_t)w->nodes[0].id.len,
+			    value, len, on_done, &o);
+		wait_for(w, &o);
+		assert_int_equal(o.result, i == 0);
+	}
+	end_world(w);
+}
+
 static void a_late_comer_has_the_records_too(void **state)
 {
 	struct world *w = new_world(3);
@@ -751,6 +772,7 @@ int main(void)
 		cmocka_unit_test(nodes_find_each_other_in_any_order),
 		cmocka_unit_test(what_one_provides_all_find),
 		cmocka_unit_test(b54_the_best_value_is_kept_and_found),
+		cmocka_unit_test(a_public_key_is_kept_under_its_own_name_only),
 		cmocka_unit_test(a_late_comer_has_the_records_too),
 		cmocka_unit_test(a_peer_is_found_through_others),
 		cmocka_unit_test(b62_a_client_asks_but_is_not_asked),
