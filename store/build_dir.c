@@ -17,9 +17,11 @@ static int compare_names(const void *x, const void *y)
 	return c ? c : (int)a->name_len - (int)b->name_len;
 }
 
-static bool wants_hamt(const struct profile *p, const struct dir_link *links, size_t n)
+static bool wants_hamt(const struct profile *p, const struct dir_link *links, size_t n,
+		       size_t attributes)
 {
-	uint64_t size = p->hamt_by_block_size ? 4 : 0; /* 4: the empty directory */
+	/* 4: the empty directory */
+	uint64_t size = p->hamt_by_block_size ? 4 + attributes : 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct dir_link *l = &links[i];
@@ -43,19 +45,21 @@ static int put_link(struct buf *block, const char *name, size_t name_len,
 }
 
 static int put_plain(const struct profile *p, struct block_sink *sink,
-		     const struct dir_link *links, size_t n, struct built *out)
+		     const struct dir_link *links, size_t n,
+		     const struct unixfs_meta *meta, struct built *out)
 {
-	const struct unixfs u = { .type = UNIXFS_DIRECTORY };
+	struct unixfs u = { .type = UNIXFS_DIRECTORY };
 	struct buf block = { 0 };
 	uint64_t below = 0;
 	int r = 0;
 
+	unixfs_set_meta(&u, meta);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = put_link(&block, links[i].name, links[i].name_len, &links[i]);
 		below += links[i].tsize;
 	}
 	if (r == 0)
-		r = sink_put_node(sink, p->cid_version, &block, &u, NULL, 0, &out->cid);
+		r = sink_put_node(sink, p, &block, &u, NULL, 0, &out->cid);
 	out->tsize = below + block.len;
 	buf_release(&block);
 	return r;
@@ -76,6 +80,7 @@ static int compare_hashes(const void *x, const void *y)
 struct sharding {
 	const struct profile *profile;
 	struct block_sink *sink;
+	const struct unixfs_meta *meta;
 	struct hamt_shape shape;
 };
 
@@ -125,19 +130,20 @@ static int put_shard(const struct sharding *s, const struct hashed *in, size_t n
 			below += sub.tsize;
 		}
 	}
+	unixfs_set_meta(&u, level ? NULL : s->meta);
 	u.data = hamt_field_trim(&s->shape, field, &u.data_len);
 	if (r == 0)
-		r = sink_put_node(s->sink, s->profile->cid_version, &block, &u, NULL, 0,
-				  &out->cid);
+		r = sink_put_node(s->sink, s->profile, &block, &u, NULL, 0, &out->cid);
 	out->tsize = below + block.len;
 	buf_release(&block);
 	return r;
 }
 
 static int put_hamt(const struct profile *p, struct block_sink *sink,
-		    const struct dir_link *links, size_t n, struct built *out)
+		    const struct dir_link *links, size_t n,
+		    const struct unixfs_meta *meta, struct built *out)
 {
-	struct sharding s = { .profile = p, .sink = sink };
+	struct sharding s = { .profile = p, .sink = sink, .meta = meta };
 	struct hashed *in;
 	int r = hamt_shape_init(&s.shape, p->hamt_fanout);
 
@@ -156,9 +162,40 @@ static int put_hamt(const struct profile *p, struct block_sink *sink,
 	return r;
 }
 
+/* What attributes add to a directory's block. */
+static int attributes_size(const struct unixfs_meta *meta, size_t *out)
+{
+	struct unixfs u = { .type = UNIXFS_DIRECTORY };
+	struct buf data = { 0 };
+	int r;
+
+	*out = 0;
+	if (!meta)
+		return 0;
+	unixfs_set_meta(&u, meta);
+	unixfs_encode(&data, &u, NULL, 0);
+	r = data.failed ? -ENOMEM : 0;
+	if (r == 0)
+		*out = data.len - 2; /* 2: the Type, which is always there */
+	buf_release(&data);
+	return r;
+}
+
 int build_dir(const struct profile *p, struct block_sink *sink, struct dir_link *links,
 	      size_t n, struct built *out)
 {
+	return build_dir_meta(p, sink, links, n, NULL, out);
+}
+
+int build_dir_meta(const struct profile *p, struct block_sink *sink,
+		   struct dir_link *links, size_t n, const struct unixfs_meta *meta,
+		   struct built *out)
+{
+	size_t attributes;
+	int r = attributes_size(meta, &attributes);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < n; i++)
 		if (links[i].name_len > NAME_MAX_BYTES)
 			return -ENAMETOOLONG;
@@ -168,6 +205,6 @@ int build_dir(const struct profile *p, struct block_sink *sink, struct dir_link 
 		if (!compare_names(&links[i - 1], &links[i]))
 			return -EEXIST;
 	out->size = 0;
-	return wants_hamt(p, links, n) ? put_hamt(p, sink, links, n, out)
-				       : put_plain(p, sink, links, n, out);
+	return wants_hamt(p, links, n, attributes) ? put_hamt(p, sink, links, n, meta, out)
+						   : put_plain(p, sink, links, n, meta, out);
 }

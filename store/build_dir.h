@@ -28,4 +28,10 @@ struct dir_link {
 int build_dir(const struct profile *p, struct block_sink *sink, struct dir_link *links,
 	      size_t n, struct built *out);
 
+/* The same, with the directory's own attributes (may be NULL), which a HAMT has
+ * in its root alone. */
+int build_dir_meta(const struct profile *p, struct block_sink *sink,
+		   struct dir_link *links, size_t n, const struct unixfs_meta *meta,
+		   struct built *out);
+
 #endif

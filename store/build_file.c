@@ -9,45 +9,82 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint8_t *put_tag(uint8_t *p, unsigned field, unsigned type)
+{
+	*p++ = (uint8_t)(field << 3 | type);
+	return p;
+}
+
 int build_leaf(const struct profile *p, struct block_sink *sink, uint8_t *data, size_t len,
 	       struct built *out)
 {
-	uint8_t head[LEAF_HEAD], *h = head, *start = data, *end = data + len;
+	return build_leaf_meta(p, sink, data, len, NULL, out);
+}
+
+int build_leaf_meta(const struct profile *p, struct block_sink *sink, uint8_t *data,
+		    size_t len, const struct unixfs_meta *meta, struct built *out)
+{
+	uint8_t head[LEAF_HEAD], tail[LEAF_TAIL], *h = head, *t = tail, *start = data;
+	struct buf attributes = { 0 };
+	struct unixfs u = { .type = UNIXFS_FILE };
+	int r = -ENOMEM;
 
 	if (p->raw_leaves) {
 		out->size = out->tsize = len;
-		return sink_put(sink, p->cid_version, CODEC_RAW, data, len, &out->cid);
+		return sink_put(sink, p, CODEC_RAW, data, len, &out->cid);
 	}
 	/* The wrapping is written around the data, which then need not move. */
-	size_t inner = 2 + (len ? pb_bytes_size(2, len) : 0) + pb_varint_size(3, len);
-	*h++ = 1 << 3 | PB_BYTES;
-	h += varint_put(h, inner);
-	*h++ = 1 << 3 | PB_VARINT;
+	t = put_tag(t, 3, PB_VARINT);
+	t += varint_put(t, len);
+	if (meta && (meta->has_mode || meta->has_mtime)) {
+		unixfs_set_meta(&u, meta);
+		unixfs_encode(&attributes, &u, NULL, 0);
+		if (attributes.failed)
+			goto out;
+		/* Behind the Type, which stands in front of the data. */
+		assert(t - tail + attributes.len <= sizeof tail);
+		memcpy(t, attributes.data + 2, attributes.len - 2);
+		t += attributes.len - 2;
+	}
+	h = put_tag(h, 1, PB_BYTES);
+	h += varint_put(h, 2 + (len ? pb_bytes_size(2, len) : 0) + (size_t)(t - tail));
+	h = put_tag(h, 1, PB_VARINT);
 	*h++ = UNIXFS_FILE;
 	if (len) {
-		*h++ = 2 << 3 | PB_BYTES;
+		h = put_tag(h, 2, PB_BYTES);
 		h += varint_put(h, len);
 	}
 	start -= h - head;
-	memcpy(start, head, h - head);
-	*end++ = 3 << 3 | PB_VARINT;
-	end += varint_put(end, len);
+	memcpy(start, head, (size_t)(h - head));
+	memcpy(data + len, tail, (size_t)(t - tail));
 
 	out->size = len;
-	out->tsize = end - start;
-	return sink_put(sink, p->cid_version, CODEC_DAG_PB, start, end - start, &out->cid);
+	out->tsize = (size_t)(h - head) + len + (size_t)(t - tail);
+	r = sink_put(sink, p, CODEC_DAG_PB, start, out->tsize, &out->cid);
+out:
+	buf_release(&attributes);
+	return r;
 }
 
 int build_symlink(const struct profile *p, struct block_sink *sink, const char *target,
 		  size_t len, struct built *out)
 {
-	const struct unixfs u = { .type = UNIXFS_SYMLINK,
-				  .data = (const uint8_t *)target,
-				  .data_len = len,
-				  .has_data = true };
-	struct buf block = { 0 };
-	int r = sink_put_node(sink, p->cid_version, &block, &u, NULL, 0, &out->cid);
+	return build_symlink_meta(p, sink, target, len, NULL, out);
+}
 
+int build_symlink_meta(const struct profile *p, struct block_sink *sink,
+		       const char *target, size_t len, const struct unixfs_meta *meta,
+		       struct built *out)
+{
+	struct unixfs u = { .type = UNIXFS_SYMLINK,
+			    .data = (const uint8_t *)target,
+			    .data_len = len,
+			    .has_data = true };
+	struct buf block = { 0 };
+	int r;
+
+	unixfs_set_meta(&u, meta);
+	r = sink_put_node(sink, p, &block, &u, NULL, 0, &out->cid);
 	out->size = len;
 	out->tsize = block.len;
 	buf_release(&block);
@@ -85,13 +122,14 @@ static int level_add(struct build_level *l, const struct built *child)
 }
 
 /* Put the level's node, and open the next. */
-static int level_flush(struct build_file *b, struct build_level *l, struct built *out)
+static int level_flush(struct build_file *b, struct build_level *l,
+		       const struct unixfs_meta *meta, struct built *out)
 {
-	const struct unixfs u = { .type = UNIXFS_FILE,
-				  .filesize = l->size,
-				  .has_filesize = true };
-	int r = sink_put_node(b->sink, b->profile->cid_version, &l->block, &u, l->sizes, l->n,
-			      &out->cid);
+	struct unixfs u = { .type = UNIXFS_FILE, .filesize = l->size, .has_filesize = true };
+	int r;
+
+	unixfs_set_meta(&u, meta);
+	r = sink_put_node(b->sink, b->profile, &l->block, &u, l->sizes, l->n, &out->cid);
 
 	out->size = l->size;
 	out->tsize = l->tsize + l->block.len;
@@ -101,22 +139,33 @@ static int level_flush(struct build_file *b, struct build_level *l, struct built
 	return r;
 }
 
-int build_file_add(struct build_file *b, const struct built *leaf)
+/*
+ * A child for level `i`.  A full node is put only when another child comes, for
+ * until then it may be the root, which has the attributes.
+ */
+static int add_at(struct build_file *b, int i, const struct built *in)
 {
-	struct built child = *leaf;
+	struct built child = *in, node;
 
-	for (int i = 0;; i++) {
+	for (;; i++, child = node) {
 		struct build_level *l;
 		int r = level_at(b, i, &l);
 
+		if (r < 0)
+			return r;
+		if (l->n < b->profile->max_links)
+			return level_add(l, &child);
+		r = level_flush(b, l, NULL, &node);
 		if (r == 0)
 			r = level_add(l, &child);
-		if (r < 0 || l->n < b->profile->max_links)
-			return r;
-		r = level_flush(b, l, &child);
 		if (r < 0)
 			return r;
 	}
+}
+
+int build_file_add(struct build_file *b, const struct built *leaf)
+{
+	return add_at(b, 0, leaf);
 }
 
 /*
@@ -126,29 +175,21 @@ int build_file_add(struct build_file *b, const struct built *leaf)
  */
 int build_file_finish(struct build_file *b, struct built *root)
 {
-	int top = BUILD_LEVELS;
-
-	while (top > 0 && !(b->levels[top - 1] && b->levels[top - 1]->n))
-		top--;
-	assert(top > 0);
-
 	for (int i = 0;; i++) {
-		struct build_level *l;
+		struct build_level *l = b->levels[i];
+		bool top = i + 1 == BUILD_LEVELS || !b->levels[i + 1];
 		struct built node;
 		int r;
 
-		if (i >= top - 1 && b->levels[i]->n == 1) {
-			*root = b->levels[i]->last;
+		assert(l && l->n);
+		if (top && l->n == 1) {
+			*root = l->last;
 			return 0;
 		}
-		if (!b->levels[i]->n)
-			continue;
-		r = level_flush(b, b->levels[i], &node);
-		if (r < 0)
+		r = level_flush(b, l, top ? b->meta : NULL, top ? root : &node);
+		if (r < 0 || top)
 			return r;
-		r = level_at(b, i + 1, &l);
-		if (r == 0)
-			r = level_add(l, &node);
+		r = add_at(b, i + 1, &node);
 		if (r < 0)
 			return r;
 	}

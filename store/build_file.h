@@ -7,7 +7,6 @@
 #define STORE_BUILD_FILE_H
 
 #include "store/buf.h"
-#include "store/import.h"
 #include "store/sink.h"
 
 /* A node that was built: what its parent has to know of it. */
@@ -22,7 +21,7 @@ struct built {
  * that wrap a leaf in dag-pb.
  */
 #define LEAF_HEAD 32
-#define LEAF_TAIL 16
+#define LEAF_TAIL 48
 
 /*
  * Put a chunk as a leaf.  Its `len` bytes stand at `data`; the LEAF_HEAD bytes
@@ -31,9 +30,17 @@ struct built {
 int build_leaf(const struct profile *p, struct block_sink *sink, uint8_t *data, size_t len,
 	       struct built *out);
 
+/* The same, of a file that is this leaf alone, with its attributes (may be NULL;
+ * a raw leaf has no room for them). */
+int build_leaf_meta(const struct profile *p, struct block_sink *sink, uint8_t *data,
+		    size_t len, const struct unixfs_meta *meta, struct built *out);
+
 /* Put a symlink to `target`. */
 int build_symlink(const struct profile *p, struct block_sink *sink, const char *target,
 		  size_t len, struct built *out);
+int build_symlink_meta(const struct profile *p, struct block_sink *sink,
+		       const char *target, size_t len, const struct unixfs_meta *meta,
+		       struct built *out);
 
 #define BUILD_LEVELS 32 /* above the leaves; 2^32 leaves even at two links a node */
 
@@ -49,6 +56,7 @@ struct build_level {
 struct build_file {
 	const struct profile *profile;
 	struct block_sink *sink;
+	const struct unixfs_meta *meta; /* for the root, if it is not a leaf; may be NULL */
 	struct build_level *levels[BUILD_LEVELS]; /* made when first used */
 };
 

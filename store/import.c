@@ -1,5 +1,7 @@
 #include "store/import.h"
 
+#include "store/build_dir.h"
+#include "store/dag.h"
 #include "store/error.h"
 #include "store/import_file.h"
 
@@ -15,6 +17,18 @@ static int put(struct block_sink *self, const struct multihash *name, const void
 	return store_put_bytes(self->store, name, data, len);
 }
 
+/* A sink for those who only want to know the names. */
+static int forget(struct block_sink *self, const struct multihash *name, const void *data,
+		  size_t len)
+{
+	return 0;
+}
+
+static struct block_sink sink_for(struct store *s, const struct import_options *o)
+{
+	return o->hash_only ? (struct block_sink){ forget, NULL } : (struct block_sink){ put, s };
+}
+
 /* The walk that feeds the pipeline. */
 struct feeder {
 	struct walker base;
@@ -26,14 +40,23 @@ static struct pipeline *pipeline_of(struct walker *w)
 	return ((struct feeder *)w)->pipeline;
 }
 
-static int on_enter(struct walker *w, struct dir *d)
+static int on_enter(struct walker *w, struct dir *d, int fd)
 {
-	if (d->n) {
-		d->results = calloc(d->n, sizeof *d->results);
-		if (!d->results)
+	struct pipeline *p = pipeline_of(w);
+	struct stat st;
+	int r = pipeline_results(p, d);
+
+	if (r < 0)
+		return r;
+	if (p->meta && d->parent) {
+		d->meta = calloc(1, sizeof *d->meta);
+		if (!d->meta)
 			return -ENOMEM;
+		if (fstat(fd, &st) < 0)
+			return -errno;
+		pipeline_meta(p, &st, d->meta);
 	}
-	return pipeline_error(pipeline_of(w));
+	return pipeline_error(p);
 }
 
 static int on_entry(struct walker *w, struct dir *d, uint32_t index, struct dirref *at)
@@ -70,7 +93,7 @@ struct counter {
 	bool running;
 };
 
-static int count_enter(struct walker *w, struct dir *d)
+static int count_enter(struct walker *w, struct dir *d, int fd)
 {
 	return atomic_load(&((struct counter *)w)->stop) ? -ECANCELED : 0;
 }
@@ -132,7 +155,9 @@ static void counter_stop(struct counter *c)
 /* The pipeline has ended with `r`. */
 static int conclude(struct pipeline *p, struct store *s, int r, struct import_result *out)
 {
-	if (r == 0)
+	if (p->options->seen && !p->options->hash_only)
+		seen_flush(p->options->seen);
+	if (r == 0 && !p->options->hash_only)
 		r = store_sync(s);
 	if (r == 0)
 		r = cid_decode(&out->root, p->top.cid, p->top.cid_len);
@@ -154,14 +179,19 @@ static int conclude(struct pipeline *p, struct store *s, int r, struct import_re
 int import_path(struct store *s, const char *path, const struct import_options *o,
 		struct import_result *out)
 {
-	struct block_sink sink = { put, s };
+	struct block_sink sink = sink_for(s, o);
 	struct pipeline p;
 	struct feeder feeder = {
-		.base = { o->hidden, on_enter, on_entry, on_leave, on_failed },
+		.base = { o->hidden, !o->no_ignore_files, o->exclude, on_enter, on_entry,
+			  on_leave, on_failed },
 		.pipeline = &p,
 	};
 	struct counter counter = {
-		.base.hidden = o->hidden, .path = path, .progress = o->progress
+		.base = { .hidden = o->hidden,
+			  .ignore_files = !o->no_ignore_files,
+			  .exclude = o->exclude },
+		.path = path,
+		.progress = o->progress,
 	};
 	int r = pipeline_start(&p, o, &sink);
 
@@ -179,7 +209,7 @@ int import_path(struct store *s, const char *path, const struct import_options *
 int import_fd(struct store *s, int fd, const struct import_options *o,
 	      struct import_result *out)
 {
-	struct block_sink sink = { put, s };
+	struct block_sink sink = sink_for(s, o);
 	struct dir *top = dir_new_top("-");
 	struct pipeline p;
 	int r;
@@ -191,7 +221,7 @@ int import_fd(struct store *s, int fd, const struct import_options *o,
 		dir_free(top);
 		return r;
 	}
-	r = on_enter(&(struct feeder){ .pipeline = &p }.base, top);
+	r = pipeline_results(&p, top);
 	if (r == 0)
 		r = file_stream(&p, fd, top, 0);
 	if (r < 0) {
@@ -199,4 +229,48 @@ int import_fd(struct store *s, int fd, const struct import_options *o,
 		pipeline_drop(&p, top);
 	}
 	return conclude(&p, s, pipeline_finish(&p), out);
+}
+
+static bool name_is_good(const char *name)
+{
+	return *name && strcmp(name, ".") && strcmp(name, "..") && !strchr(name, '/');
+}
+
+int import_wrap(struct store *s, const struct import_named *named, size_t n,
+		const struct import_options *o, struct import_result *out)
+{
+	struct block_sink sink = sink_for(s, o);
+	const size_t cid_max = CID_SIZE_MAX;
+	struct dir_link *links = calloc(n + 1, sizeof *links);
+	uint8_t *cids = malloc((n + 1) * cid_max);
+	const struct unixfs_meta *meta = &o->meta.fixed;
+	struct built b;
+	int r = -ENOMEM;
+
+	if (!links || !cids)
+		goto out;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t *cid = cids + i * cid_max;
+		size_t len = strlen(named[i].name);
+
+		r = !name_is_good(named[i].name) ? -EINVAL
+		    : len > NAME_MAX_BYTES	 ? -ENAMETOOLONG
+						 : 0;
+		if (r < 0)
+			goto out;
+		links[i] = (struct dir_link){ .name = named[i].name,
+					      .cid = cid,
+					      .tsize = named[i].tsize,
+					      .name_len = (uint16_t)len,
+					      .cid_len = (uint8_t)cid_encode(&named[i].cid, cid) };
+	}
+	r = build_dir_meta(o->profile, &sink, links, n, meta, &b);
+	if (r == 0 && !o->hash_only)
+		r = store_sync(s);
+	if (r == 0)
+		*out = (struct import_result){ .root = b.cid, .tsize = b.tsize, .dirs = 1 };
+out:
+	free(links);
+	free(cids);
+	return r;
 }

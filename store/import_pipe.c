@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define JOBS_DEFAULT_MAX 8 /* memory: a chunk each */
 #define JOBS_MAX	 64
@@ -72,21 +74,57 @@ int pipeline_add(struct pipeline *p, struct dir *d, uint32_t index, struct dirre
 	return r;
 }
 
-static void set_result(struct dir *d, uint32_t index, const struct built *b)
+int pipeline_results(struct pipeline *p, struct dir *d)
 {
-	struct entry_result *result = &d->results[index];
-	uint8_t cid[CID_SIZE_MAX];
+	if (d->n)
+		d->results = calloc(d->n, p->result_size);
+	return d->n && !d->results ? -ENOMEM : 0;
+}
 
-	result->cid_len = cid_encode(&b->cid, cid);
-	assert(result->cid_len <= sizeof result->cid);
-	memcpy(result->cid, cid, result->cid_len);
+static struct entry_result *result_of(const struct pipeline *p, const struct dir *d,
+				      uint32_t index)
+{
+	return (struct entry_result *)(d->results + index * p->result_size);
+}
+
+static void set_result(struct pipeline *p, struct dir *d, uint32_t index,
+		       const struct built *b)
+{
+	struct entry_result *result = result_of(p, d, index);
+	uint8_t cid[CID_SIZE_MAX];
+	size_t len = cid_encode(&b->cid, cid);
+
+	assert(len <= profile_cid_max(p->profile));
+	memcpy(result->cid, cid, len);
+	result->cid_len = (uint8_t)len;
 	result->tsize = b->tsize;
+}
+
+const struct unixfs_meta *pipeline_meta(const struct pipeline *p, const struct stat *st,
+					struct unixfs_meta *out)
+{
+	const struct import_meta *want = &p->options->meta;
+
+	if (!p->meta)
+		return NULL;
+	*out = want->fixed;
+	if (st && want->keep_mode && !out->has_mode) {
+		out->mode = st->st_mode & 07777;
+		/* Kubo takes a file's mode of 0 for none. */
+		out->has_mode = out->mode || S_ISDIR(st->st_mode);
+	}
+	if (st && want->keep_mtime && !out->has_mtime) {
+		out->mtime = st->st_mtim.tv_sec;
+		out->mtime_nsec = (uint32_t)st->st_mtim.tv_nsec;
+		out->has_mtime = true;
+	}
+	return out;
 }
 
 void pipeline_stored(struct pipeline *p, struct dir *d, uint32_t index,
 		     const struct built *b)
 {
-	set_result(d, index, b);
+	set_result(p, d, index, b);
 	pipeline_drop(p, d);
 }
 
@@ -104,7 +142,7 @@ static int complete_dir(struct pipeline *p, struct dir *d)
 			return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < d->n; i++) {
-		const struct entry_result *e = &d->results[i];
+		const struct entry_result *e = result_of(p, d, i);
 
 		if (e->cid_len)
 			links[n++] = (struct dir_link){ .name = dir_name(d, i),
@@ -113,9 +151,9 @@ static int complete_dir(struct pipeline *p, struct dir *d)
 							.cid_len = e->cid_len,
 							.tsize = e->tsize };
 	}
-	r = build_dir(p->profile, p->sink, links, n, &built);
+	r = build_dir_meta(p->profile, p->sink, links, n, d->meta, &built);
 	if (r == 0) {
-		set_result(d->parent, d->index, &built);
+		set_result(p, d->parent, d->index, &built);
 		p->dirs++;
 	}
 	free(links);
@@ -125,8 +163,13 @@ static int complete_dir(struct pipeline *p, struct dir *d)
 static void complete_top(struct pipeline *p, struct dir *top)
 {
 	pthread_mutex_lock(&p->lock);
-	if (top->results)
-		p->top = top->results[0];
+	if (top->results) {
+		const struct entry_result *e = result_of(p, top, 0);
+
+		p->top.tsize = e->tsize;
+		p->top.cid_len = e->cid_len;
+		memcpy(p->top.cid, e->cid, e->cid_len);
+	}
 	p->done = true;
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
@@ -152,17 +195,26 @@ void pipeline_drop(struct pipeline *p, struct dir *d)
 
 static int store_symlink(struct pipeline *p, const struct task *t)
 {
+	const char *name = dir_name(t->dir, t->index);
+	int at = t->at ? t->at->fd : AT_FDCWD;
 	char target[PATH_MAX + 1];
+	struct unixfs_meta meta = { 0 };
+	struct stat st;
 	struct built b;
-	ssize_t n = readlinkat(t->at ? t->at->fd : AT_FDCWD, dir_name(t->dir, t->index),
-			       target, sizeof target);
+	ssize_t n = readlinkat(at, name, target, sizeof target);
 	int r;
 
 	if (n < 0)
 		return -errno;
 	if ((size_t)n == sizeof target)
 		return -ENAMETOOLONG;
-	r = build_symlink(p->profile, p->sink, target, n, &b);
+	if (p->meta) {
+		if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		pipeline_meta(p, &st, &meta);
+		meta.has_mode = false; /* Kubo's form */
+	}
+	r = build_symlink_meta(p->profile, p->sink, target, n, &meta, &b);
 	if (r < 0)
 		return r;
 	p->symlinks++;
@@ -237,13 +289,46 @@ static unsigned jobs(const struct import_options *o)
 	return n < JOBS_DEFAULT_MAX ? n : JOBS_DEFAULT_MAX;
 }
 
+uint64_t import_fingerprint(const struct import_options *o)
+{
+	const struct profile *p = o->profile;
+	const struct import_meta *m = &o->meta;
+	const uint64_t all[] = {
+		p->cid_version, p->raw_leaves,	   p->chunker.kind,   p->chunker.min,
+		p->chunker.avg, p->chunker.max,	   p->max_links,      p->hash,
+		p->hash_size,	m->keep_mode,	   m->keep_mtime,     m->fixed.has_mode,
+		m->fixed.mode,	m->fixed.has_mtime, m->fixed.mtime,   m->fixed.mtime_nsec,
+	};
+
+	return XXH3_64bits(all, sizeof all);
+}
+
+static size_t result_size(const struct profile *p)
+{
+	size_t size = offsetof(struct entry_result, cid) + profile_cid_max(p);
+
+	return (size + alignof(struct entry_result) - 1) / alignof(struct entry_result) *
+	       alignof(struct entry_result);
+}
+
 int pipeline_start(struct pipeline *p, const struct import_options *o,
 		   struct block_sink *sink)
 {
+	const struct import_meta *m = &o->meta;
 	unsigned n = jobs(o);
 	int r = 0;
 
-	*p = (struct pipeline){ .options = o, .profile = o->profile, .sink = sink };
+	*p = (struct pipeline){
+		.options = o,
+		.profile = o->profile,
+		.sink = sink,
+		.fingerprint = import_fingerprint(o),
+		.result_size = result_size(o->profile),
+		.meta = m->keep_mode || m->keep_mtime || m->fixed.has_mode ||
+			m->fixed.has_mtime,
+	};
+	if (p->meta && p->profile->raw_leaves)
+		return -EINVAL;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->warning, NULL);
 	pthread_cond_init(&p->work, NULL);
@@ -256,7 +341,7 @@ int pipeline_start(struct pipeline *p, const struct import_options *o,
 
 		w->pipeline = p;
 		/* The data begins on a page, which reading likes. */
-		w->room = aligned_alloc(PAGE, 2 * PAGE + (p->profile->chunk_size + PAGE - 1) /
+		w->room = aligned_alloc(PAGE, 2 * PAGE + (p->profile->chunker.max + PAGE - 1) /
 								 PAGE * PAGE);
 		if (!w->room) {
 			r = -ENOMEM;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LIST_BYTES 32768 /* of directory entries taken from the kernel at once */
 
@@ -36,6 +37,7 @@ void dir_free(struct dir *d)
 		return;
 	free(d->entries);
 	free(d->results);
+	free(d->meta);
 	buf_release(&d->names);
 	free(d);
 }
@@ -55,6 +57,8 @@ static struct dir *dir_new(struct dir *parent, uint32_t index)
 struct frame {
 	struct dir *dir;
 	uint32_t next;
+	size_t path; /* where in walk.path names below it begin */
+	struct ignore *ignore; /* its own rules, or NULL */
 };
 
 struct walk {
@@ -62,6 +66,7 @@ struct walk {
 	struct dirstack stack;
 	struct frame *frames;
 	size_t depth, cap;
+	struct buf path; /* from the topmost directory, a slash behind each name */
 	char list[LIST_BYTES];
 };
 
@@ -116,7 +121,59 @@ static int compare_entries(const void *x, const void *y, void *names)
 	return strcmp((char *)names + a->name, (char *)names + b->name);
 }
 
-static int list(struct walk *w, int fd, struct dir *d)
+/* The rules a directory has for itself. */
+static int load_ignore(int dir, struct ignore **out)
+{
+	int fd = openat(dir, IGNORE_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	size_t len = 0;
+	char *text = NULL;
+	ssize_t n = 0;
+	int r = 0;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ELOOP ? 0 : -errno;
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (S_ISREG(st.st_mode) && st.st_size > IGNORE_FILE_MAX)
+		r = -EFBIG;
+	if (r < 0 || !S_ISREG(st.st_mode))
+		goto out;
+	r = -ENOMEM;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		goto out;
+	while (len < (size_t)st.st_size &&
+	       (n = read(fd, text + len, (size_t)st.st_size - len)) > 0)
+		len += (size_t)n;
+	r = n < 0 ? -errno : ignore_add(out, text, len);
+out:
+	free(text);
+	close(fd);
+	return r;
+}
+
+/* Whether an entry of the directory whose rules are `own` is to be left out. */
+static int ignored(struct walk *w, const struct ignore *own, const char *name, bool is_dir)
+{
+	size_t len = w->path.len;
+	int r;
+
+	buf_append(&w->path, name, strlen(name) + 1);
+	if (w->path.failed)
+		return -ENOMEM;
+	const char *path = (const char *)w->path.data;
+	r = ignore_match(w->walker->exclude, path, is_dir);
+	if (r < 0)
+		r = ignore_match(own, path + len, is_dir);
+	/* Rules nearer to the entry come before those above. */
+	for (size_t i = w->depth; r < 0 && i-- > 1;)
+		r = ignore_match(w->frames[i].ignore, path + w->frames[i].path, is_dir);
+	w->path.len = len;
+	return r > 0;
+}
+
+static int list(struct walk *w, int fd, struct dir *d, const struct ignore *own)
 {
 	size_t cap = 0;
 	ssize_t n;
@@ -138,6 +195,11 @@ static int list(struct walk *w, int fd, struct dir *d)
 					return -errno;
 				type = type_of_mode(st.st_mode);
 			}
+			r = ignored(w, own, e->d_name, type == ENTRY_DIR);
+			if (r < 0)
+				return r;
+			if (r)
+				continue;
 			r = entry_add(d, &cap, e->d_name, type);
 			if (r < 0)
 				return r;
@@ -151,8 +213,9 @@ static int list(struct walk *w, int fd, struct dir *d)
 	return 0;
 }
 
-/* Make `d` the frame the walk is in; it owns the walk's hold from here on. */
-static int push(struct walk *w, struct dir *d)
+/* Make `d` the frame the walk is in, which has the walk's hold from here on, and
+ * owns its rules.  If it could not be, the depth is what it was. */
+static int push(struct walk *w, struct dir *d, struct ignore *own)
 {
 	if (w->depth == w->cap) {
 		size_t cap = w->cap ? 2 * w->cap : 16;
@@ -163,10 +226,10 @@ static int push(struct walk *w, struct dir *d)
 		w->frames = frames;
 		w->cap = cap;
 	}
-	w->frames[w->depth++] = (struct frame){ .dir = d };
+	w->frames[w->depth++] = (struct frame){ .dir = d, .path = w->path.len, .ignore = own };
 	if (d->parent)
 		atomic_fetch_add(&d->parent->holds, 1);
-	return w->walker->enter(w->walker, d);
+	return w->walker->enter(w->walker, d, dirstack_fd(&w->stack));
 }
 
 static int enter_top(struct walk *w, const char *path)
@@ -183,7 +246,7 @@ static int enter_top(struct walk *w, const char *path)
 		goto out;
 	}
 	d->entries[0].type = type_of_mode(st.st_mode);
-	r = push(w, d);
+	r = push(w, d, NULL);
 	if (w->depth)
 		d = NULL; /* handed over */
 out:
@@ -194,23 +257,43 @@ out:
 static int enter(struct walk *w, struct dir *parent, uint32_t index)
 {
 	struct dir *d = dir_new(parent, index);
+	struct ignore *own = NULL;
 	size_t depth = w->depth;
 	int r = -ENOMEM;
 
 	if (!d)
 		goto out;
+	/* Rules do not see the path of the topmost. */
+	if (depth > 1) {
+		buf_append(&w->path, dir_name(parent, index), parent->entries[index].name_len);
+		buf_append(&w->path, "/", 1);
+		if (w->path.failed)
+			goto out;
+	}
 	r = dirstack_enter(&w->stack, dir_name(parent, index));
+	if (r == 0 && w->walker->ignore_files)
+		r = load_ignore(dirstack_fd(&w->stack), &own);
 	if (r == 0)
-		r = list(w, dirstack_fd(&w->stack), d);
+		r = list(w, dirstack_fd(&w->stack), d, own);
 	if (r == 0) {
-		r = push(w, d);
+		r = push(w, d, own);
 		if (w->depth > depth)
 			return r;
 	}
 out:
 	w->walker->failed(w->walker, parent, index, r);
+	ignore_free(own);
 	dir_free(d);
 	return r;
+}
+
+static void pop(struct walk *w)
+{
+	struct frame *f = &w->frames[--w->depth];
+
+	ignore_free(f->ignore);
+	w->path.len = w->depth ? w->frames[w->depth - 1].path : 0;
+	w->walker->leave(w->walker, f->dir);
 }
 
 int walk(struct walker *walker, const char *path)
@@ -230,8 +313,7 @@ int walk(struct walker *walker, const char *path)
 				r = dirstack_leave(&w->stack, NULL);
 			if (r < 0)
 				walker->failed(walker, f->dir->parent, f->dir->index, r);
-			w->depth--;
-			walker->leave(walker, f->dir);
+			pop(w);
 			continue;
 		}
 		uint32_t i = f->next++;
@@ -241,7 +323,8 @@ int walk(struct walker *walker, const char *path)
 			    : walker->entry(walker, f->dir, i, dirstack_top(&w->stack));
 	}
 	while (w->depth)
-		walker->leave(walker, w->frames[--w->depth].dir);
+		pop(w);
+	buf_release(&w->path);
 	dirstack_release(&w->stack);
 	free(w->frames);
 	free(w);

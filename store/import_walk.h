@@ -8,6 +8,7 @@
 
 #include "store/build_file.h"
 #include "store/dirstack.h"
+#include "store/ignore.h"
 
 #include <stdatomic.h>
 
@@ -23,7 +24,7 @@ struct entry {
 struct entry_result {
 	uint64_t tsize;
 	uint8_t cid_len;
-	uint8_t cid[36]; /* v1 of a sha2-256 */
+	uint8_t cid[]; /* as many bytes as the profile's longest */
 };
 
 /*
@@ -37,7 +38,9 @@ struct dir {
 	atomic_uint holds;
 	uint32_t n;
 	struct entry *entries;
-	struct entry_result *results; /* the walk leaves it NULL */
+	/* The walk leaves these NULL: for whoever walks. */
+	uint8_t *results; /* struct entry_result, a fixed number of bytes each */
+	struct unixfs_meta *meta;
 	struct buf names;
 };
 
@@ -56,12 +59,14 @@ struct dir *dir_new_top(const char *path);
 void dir_free(struct dir *d);
 
 struct walker {
-	bool hidden; /* dot files too */
+	bool hidden;		 /* dot files too */
+	bool ignore_files;	 /* .cairnignore counts */
+	const struct ignore *exclude; /* before these; may be NULL */
 	/*
-	 * A directory was listed; the topmost is one with `path` as its only
-	 * entry.  Non-zero ends the walk.
+	 * A directory was listed, which is open as `fd`; the topmost is one with
+	 * `path` as its only entry, and AT_FDCWD.  Non-zero ends the walk.
 	 */
-	int (*enter)(struct walker *w, struct dir *d);
+	int (*enter)(struct walker *w, struct dir *d, int fd);
 	/* An entry that is not a directory, beneath `at` (NULL: the current one). */
 	int (*entry)(struct walker *w, struct dir *d, uint32_t index, struct dirref *at);
 	/* Takes the walk's hold; comes once for each directory, also on errors. */

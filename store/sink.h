@@ -6,6 +6,7 @@
 #define STORE_SINK_H
 
 #include "store/cid.h"
+#include "store/profile.h"
 #include "store/unixfs.h"
 
 struct store;
@@ -19,16 +20,16 @@ struct block_sink {
 	struct store *store;
 };
 
-/* Name the bytes by sha2-256, put them, and give their CID. */
-int sink_put(struct block_sink *s, int cid_version, uint32_t codec, const void *data,
-	     size_t len, struct cid *out);
+/* Name the bytes as the profile wants, put them, and give their CID. */
+int sink_put(struct block_sink *s, const struct profile *p, uint32_t codec,
+	     const void *data, size_t len, struct cid *out);
 
 /*
  * Finish and put a dag-pb node: `block` holds its links (dagpb_put_link), and
  * the Data written behind them is `u` with `n` blocksizes; it is the whole block
  * afterwards.  -ENOMEM also if `block` has failed before.
  */
-int sink_put_node(struct block_sink *s, int cid_version, struct buf *block,
+int sink_put_node(struct block_sink *s, const struct profile *p, struct buf *block,
 		  const struct unixfs *u, const uint64_t *blocksizes, size_t n,
 		  struct cid *out);
 

@@ -252,6 +252,12 @@ int store_stream_put(struct store_stream *st, uint64_t index, const struct multi
 	return atomic_load(&st->error);
 }
 
+void store_stream_skip(struct store_stream *st, uint64_t index)
+{
+	if (st && wait_for_turn(st, index))
+		end_turn(st);
+}
+
 void store_stream_break(struct store_stream *st)
 {
 	if (!st)

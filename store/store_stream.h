@@ -30,8 +30,12 @@ struct store_stream *store_stream_new(struct store *s); /* NULL: no memory */
 int store_stream_put(struct store_stream *st, uint64_t index, const struct multihash *name,
 		     const uint8_t *block, size_t len, size_t head, size_t tail);
 
+/* Leaf number `index` is in the store already, by other means. */
+void store_stream_skip(struct store_stream *st, uint64_t index);
+
 /* A leaf will not come: who waits for its turn need not; later leaves are put
- * alone.  NULL is allowed in this and what follows. */
+ * alone.  NULL is allowed in this and what follows,
+ * and in skip. */
 void store_stream_break(struct store_stream *st);
 
 /* Nobody puts any more: store what is left.  After 0 all leaves are there. */

@@ -211,3 +211,14 @@ void unixfs_encode(struct buf *out, const struct unixfs *u, const uint64_t *bloc
 	if (u->mtime_nsec)
 		pb_put_fixed32(out, 2, u->mtime_nsec);
 }
+
+void unixfs_set_meta(struct unixfs *u, const struct unixfs_meta *meta)
+{
+	if (!meta)
+		return;
+	u->has_mode = meta->has_mode;
+	u->mode = meta->mode;
+	u->has_mtime = meta->has_mtime;
+	u->mtime = meta->mtime;
+	u->mtime_nsec = meta->mtime_nsec;
+}

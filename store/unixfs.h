@@ -21,6 +21,14 @@ enum unixfs_type {
 	UNIXFS_HAMT_SHARD = 5,
 };
 
+/* What a node may say of a file's attributes. */
+struct unixfs_meta {
+	bool has_mode, has_mtime;
+	uint32_t mode;
+	int64_t mtime;
+	uint32_t mtime_nsec;
+};
+
 struct unixfs {
 	enum unixfs_type type;
 	const uint8_t *data; /* borrowed; file bytes, link target or bitfield */
@@ -67,5 +75,8 @@ int unixfs_next_sizes(struct cursor *blocksizes, uint64_t *size, size_t *count);
  */
 void unixfs_encode(struct buf *out, const struct unixfs *u, const uint64_t *blocksizes,
 		   size_t n);
+
+/* Give `u` the attributes (none if NULL). */
+void unixfs_set_meta(struct unixfs *u, const struct unixfs_meta *meta);
 
 #endif

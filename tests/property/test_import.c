@@ -170,7 +170,7 @@ static struct profile tiny(const struct profile *p)
 {
 	struct profile t = *p;
 
-	t.chunk_size = 64;
+	t.chunker.max = 64;
 	t.max_links = 3;
 	t.hamt_threshold = 400;
 	return t;

@@ -151,7 +151,7 @@ static int tear_down(void **state)
 
 static struct built file_of(struct fixture *f, const void *data, size_t len)
 {
-	const size_t chunk = f->profile->chunk_size;
+	const size_t chunk = f->profile->chunker.max;
 	uint8_t *room = malloc(LEAF_HEAD + chunk + LEAF_TAIL);
 	struct build_file b;
 	struct built leaf, root;
@@ -204,7 +204,7 @@ static struct built dir_of(struct fixture *f, const struct child *c, size_t n)
 	for (size_t i = 0; i < n; i++)
 		dagpb_put_link(&block, &c[i].node.cid, c[i].name, strlen(c[i].name),
 			       c[i].node.tsize);
-	assert_int_equal(sink_put_node(&f->memory.sink, 1, &block, &u, NULL, 0, &b.cid), 0);
+	assert_int_equal(sink_put_node(&f->memory.sink, f->profile, &block, &u, NULL, 0, &b.cid), 0);
 	b.tsize = block.len;
 	buf_release(&block);
 	return b;
@@ -215,7 +215,7 @@ static struct built node_of(struct fixture *f, const struct unixfs *u)
 	struct buf block = { 0 };
 	struct built b = { 0 };
 
-	assert_int_equal(sink_put_node(&f->memory.sink, 1, &block, u, NULL, 0, &b.cid), 0);
+	assert_int_equal(sink_put_node(&f->memory.sink, f->profile, &block, u, NULL, 0, &b.cid), 0);
 	b.tsize = block.len;
 	buf_release(&block);
 	return b;
@@ -549,7 +549,7 @@ static void b82_modes_are_masked_and_times_are_set(void **state)
 	struct buf block = { 0 };
 	struct built root = { 0 };
 	dagpb_put_link(&block, &file.cid, "file", 4, file.tsize);
-	assert_int_equal(sink_put_node(&f->memory.sink, 1, &block, &u, NULL, 0, &root.cid), 0);
+	assert_int_equal(sink_put_node(&f->memory.sink, f->profile, &block, &u, NULL, 0, &root.cid), 0);
 	buf_release(&block);
 
 	assert_int_equal(export(f, root), 0);
@@ -592,7 +592,7 @@ static void b80_a_file_larger_than_the_disk_is_not_begun(void **state)
 		for (int j = 0; j < 4; j++)
 			dagpb_put_link(&block, &b.cid, "", 0, 1);
 		assert_int_equal(
-			sink_put_node(&f->memory.sink, 1, &block, &u, sizes, 4, &b.cid), 0);
+			sink_put_node(&f->memory.sink, f->profile, &block, &u, sizes, 4, &b.cid), 0);
 		b.size *= 4;
 		buf_release(&block);
 	}

@@ -49,12 +49,12 @@ static void check_file(const char *profile, const char *seed, uint64_t size, con
 	uint64_t at = 0, done = 0;
 
 	assert_non_null(p);
-	uint8_t *room = malloc(LEAF_HEAD + p->chunk_size + LEAF_TAIL);
+	uint8_t *room = malloc(LEAF_HEAD + p->chunker.max + LEAF_TAIL);
 	assert_non_null(room);
 
 	build_file_init(&b, p, &sink);
 	while (done < size) {
-		size_t n = size - done < p->chunk_size ? size - done : p->chunk_size;
+		size_t n = size - done < p->chunker.max ? size - done : p->chunker.max;
 
 		if (seed)
 			stream(seed, &at, room + LEAF_HEAD, n);

@@ -1,0 +1,236 @@
+#include "store/seen.h"
+
+#include "store/error.h"
+#include "store/log.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define MAP_BYTES (sizeof(size_t) > 4 ? (size_t)4 << 30 : (size_t)256 << 20)
+#define MAP_BYTES_MIN ((size_t)16 << 20)
+#define BATCH	  8192
+#define RACY	  2 /* seconds */
+#define FORMAT	  1 /* goes into every key */
+
+struct key {
+	uint64_t dev, ino, fingerprint;
+};
+
+struct state {
+	int64_t size, mtime, ctime;
+	uint64_t tsize;
+};
+
+struct note {
+	struct key key;
+	struct {
+		uint64_t check;
+		struct state state;
+		uint8_t cid[CID_SIZE_MAX];
+	} value;
+	size_t value_len;
+};
+
+struct seen {
+	MDB_env *env;
+	MDB_dbi dbi;
+	pthread_mutex_t lock; /* of the batch */
+	struct note *batch;
+	size_t n;
+	bool broken; /* said so already */
+};
+
+#define VALUE_HEAD (offsetof(struct note, value.cid) - offsetof(struct note, value))
+
+static int error_of(int rc)
+{
+	return rc > 0 ? -rc : rc ? -EIO : 0;
+}
+
+int seen_open(struct seen **out, const char *dir)
+{
+	struct seen *s = calloc(1, sizeof *s);
+	MDB_txn *txn = NULL;
+	int rc = ENOMEM;
+
+	if (!s)
+		return -ENOMEM;
+	pthread_mutex_init(&s->lock, NULL);
+	s->batch = malloc(BATCH * sizeof *s->batch);
+	if (!s->batch)
+		goto out;
+	/* The map is only address space, but some processes have little of it. */
+	for (size_t bytes = MAP_BYTES; bytes >= MAP_BYTES_MIN; bytes /= 4) {
+		rc = mdb_env_create(&s->env);
+		if (rc)
+			goto out;
+		mdb_env_set_maxreaders(s->env, 512);
+		mdb_env_set_mapsize(s->env, bytes);
+		rc = mdb_env_open(s->env, dir, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMETASYNC,
+				  0600);
+		if (rc != ENOMEM && rc != EINVAL)
+			break;
+		mdb_env_close(s->env);
+		s->env = NULL;
+	}
+	if (!rc)
+		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (!rc)
+		rc = mdb_dbi_open(txn, NULL, 0, &s->dbi);
+	if (!rc) {
+		rc = mdb_txn_commit(txn);
+		txn = NULL;
+	}
+out:
+	if (txn)
+		mdb_txn_abort(txn);
+	if (rc) {
+		seen_close(s);
+		return error_of(rc);
+	}
+	*out = s;
+	return 0;
+}
+
+void seen_close(struct seen *s)
+{
+	if (!s)
+		return;
+	if (s->n)
+		seen_flush(s);
+	if (s->env)
+		mdb_env_close(s->env);
+	pthread_mutex_destroy(&s->lock);
+	free(s->batch);
+	free(s);
+}
+
+static int64_t nanoseconds(const struct timespec *t)
+{
+	/* Wraps for times no file has; what counts is whether it is the same. */
+	return (int64_t)((uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec);
+}
+
+static struct key key_of(uint64_t fingerprint, const struct stat *st)
+{
+	return (struct key){ st->st_dev, st->st_ino, fingerprint + FORMAT };
+}
+
+static struct state state_of(const struct stat *st)
+{
+	return (struct state){ .size = st->st_size,
+			       .mtime = nanoseconds(&st->st_mtim),
+			       .ctime = nanoseconds(&st->st_ctim) };
+}
+
+/* Of all that follows it, and the key: a damaged entry must not name a file. */
+static uint64_t check_of(const struct key *key, const void *value, size_t len)
+{
+	return XXH3_64bits_withSeed((const uint8_t *)value + 8, len - 8,
+				    XXH3_64bits(key, sizeof *key));
+}
+
+bool seen_find(struct seen *s, uint64_t fingerprint, const struct stat *st, struct cid *cid,
+	       uint64_t *tsize)
+{
+	struct key key = key_of(fingerprint, st);
+	struct state now = state_of(st), then;
+	MDB_val k = { sizeof key, &key }, v;
+	MDB_txn *txn;
+	uint64_t check;
+	bool found = false;
+
+	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn))
+		return false;
+	if (mdb_get(txn, s->dbi, &k, &v) || v.mv_size <= VALUE_HEAD)
+		goto out;
+	memcpy(&check, v.mv_data, sizeof check);
+	memcpy(&then, (uint8_t *)v.mv_data + 8, sizeof then);
+	found = then.size == now.size && then.mtime == now.mtime && then.ctime == now.ctime &&
+		check == check_of(&key, v.mv_data, v.mv_size) &&
+		cid_decode(cid, (uint8_t *)v.mv_data + VALUE_HEAD, v.mv_size - VALUE_HEAD) == 0;
+	*tsize = found ? then.tsize : 0;
+out:
+	mdb_txn_abort(txn);
+	return found;
+}
+
+static int write_batch(struct seen *s)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < s->n && !rc; i++) {
+		struct note *note = &s->batch[i];
+		MDB_val k = { sizeof note->key, &note->key };
+		MDB_val v = { note->value_len, &note->value };
+
+		rc = mdb_put(txn, s->dbi, &k, &v, 0);
+	}
+	if (!rc)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+/* Files that are gone leave their entries behind; when these fill the map, all
+ * begins anew. */
+static int forget_all(struct seen *s)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+
+	if (rc)
+		return rc;
+	rc = mdb_drop(txn, s->dbi, 0);
+	if (!rc)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+static void flush_locked(struct seen *s)
+{
+	int rc = write_batch(s);
+
+	if (rc == MDB_MAP_FULL)
+		rc = forget_all(s);
+	if (rc && !s->broken) {
+		s->broken = true;
+		log_line(LOG_WARN, "the table of files seen before cannot be written: %s",
+			 mdb_strerror(rc));
+	}
+	s->n = 0;
+}
+
+void seen_note(struct seen *s, uint64_t fingerprint, const struct stat *st, int64_t now,
+	       const struct cid *cid, uint64_t tsize)
+{
+	struct note *note;
+
+	if (st->st_mtim.tv_sec > now - RACY || st->st_ctim.tv_sec > now - RACY)
+		return;
+	pthread_mutex_lock(&s->lock);
+	note = &s->batch[s->n++];
+	note->key = key_of(fingerprint, st);
+	note->value.state = state_of(st);
+	note->value.state.tsize = tsize;
+	note->value_len = VALUE_HEAD + cid_encode(cid, note->value.cid);
+	note->value.check = check_of(&note->key, &note->value, note->value_len);
+	if (s->n == BATCH)
+		flush_locked(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void seen_flush(struct seen *s)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->n)
+		flush_locked(s);
+	pthread_mutex_unlock(&s->lock);
+}
