@@ -172,6 +172,13 @@ static int has(struct block_source *self, const struct cid *cid)
 	return 0;
 }
 
+static int not_regular(const char **why)
+{
+	if (why)
+		*why = "it is no regular file";
+	return -EINVAL;
+}
+
 int car_file_open(struct car_file **out, const char *path, const char **why)
 {
 	struct car_file *f = calloc(1, sizeof *f);
@@ -189,7 +196,7 @@ int car_file_open(struct car_file **out, const char *path, const char **why)
 	if (f->fd < 0 || fstat(f->fd, &st) < 0)
 		r = -errno;
 	else if (!S_ISREG(st.st_mode))
-		r = -EINVAL;
+		r = not_regular(why);
 	else if (!f->path)
 		r = -ENOMEM;
 	else

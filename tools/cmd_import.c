@@ -146,51 +146,73 @@ static int settle_roots(struct context *cx, struct importing *im, json_t *roots,
 	return r;
 }
 
+/* A header may name a million roots, so only --json keeps them all in mind. */
+struct told {
+	json_t *all, *missing;
+	uint64_t n_missing;
+	char first_missing[CID_TEXT_MAX];
+};
+
+static int tell_batch(struct context *cx, struct importing *im, json_t *batch, bool provide,
+		      struct told *told)
+{
+	json_t *missing = json_array(), *value;
+	size_t i;
+	int r = missing ? settle_roots(cx, im, batch, provide, missing) : -ENOMEM;
+
+	if (r >= 0 && json_array_size(missing) && !told->n_missing)
+		snprintf(told->first_missing, sizeof told->first_missing, "%s",
+			 json_string_value(json_array_get(missing, 0)));
+	if (r >= 0 && cx->json &&
+	    (json_array_extend(told->all, batch) < 0 || json_array_extend(told->missing, missing) < 0))
+		r = -ENOMEM;
+	if (r >= 0 && !cx->json)
+		json_array_foreach(batch, i, value)
+			puts(json_string_value(value));
+	told->n_missing += json_array_size(missing);
+	json_decref(missing);
+	json_array_clear(batch);
+	return r;
+}
+
 static int print_roots(struct context *cx, struct importing *im, const char *path,
 		       const struct car_reader *reader, const struct car_import_result *result)
 {
-	struct cursor roots = car_roots(reader);
-	json_t *all = json_array(), *missing = json_array(), *batch = json_array(), *value;
+	struct told told = { .all = json_array(), .missing = json_array() };
 	bool provide = !im->no_provide && car_root_count(reader) <= PROVIDE_MAX;
+	struct cursor roots = car_roots(reader);
+	json_t *batch = json_array();
 	char text[CID_TEXT_MAX], size[16];
 	struct cid cid;
-	size_t i;
-	int r = 0, status = 0;
+	int r = batch && told.all && told.missing ? 0 : -ENOMEM, status = 0;
 
-	while (r >= 0) {
-		bool more = car_root_next(&roots, &cid);
-		if (more && json_array_append_new(batch, json_string(cid_text(&cid, text))) < 0)
+	while (r >= 0 && car_root_next(&roots, &cid)) {
+		if (json_array_append_new(batch, json_string(cid_text(&cid, text))) < 0)
 			r = -ENOMEM;
-		if (r >= 0 && json_array_size(batch) && (!more || json_array_size(batch) == BATCH)) {
-			r = settle_roots(cx, im, batch, provide, missing);
-			if (json_array_extend(all, batch) < 0 || json_array_clear(batch) < 0)
-				r = -ENOMEM;
-		}
-		if (!more)
-			break;
+		else if (json_array_size(batch) == BATCH)
+			r = tell_batch(cx, im, batch, provide, &told);
 	}
+	if (r >= 0 && json_array_size(batch))
+		r = tell_batch(cx, im, batch, provide, &told);
 	if (r < 0) {
 		status = fail(cx, "%s: its blocks are stored, but its roots could not be noted: %s", path, err_text(r));
 		goto out;
 	}
 	if (!im->no_provide && !provide)
 		fprintf(stderr, "cairn import: more than %d roots: none of them is announced\n", PROVIDE_MAX);
-	if (cx->json) {
-		status = print_json(json_pack("{s:O, s:O, s:I, s:I}", "roots", all, "missing", missing, "blocks",
-					      (json_int_t)result->blocks, "bytes", (json_int_t)result->bytes));
-	} else {
-		json_array_foreach(all, i, value)
-			puts(json_string_value(value));
-		if (isatty(STDERR_FILENO))
-			fprintf(stderr, "%llu blocks, %s\n", (unsigned long long)result->blocks,
-				bytes_text(result->bytes, size));
-	}
-	if (!status && json_array_size(missing))
+	if (cx->json)
+		status = print_json(json_pack("{s:O, s:O, s:I, s:I}", "roots", told.all, "missing", told.missing,
+					      "blocks", (json_int_t)result->blocks, "bytes",
+					      (json_int_t)result->bytes));
+	else if (isatty(STDERR_FILENO))
+		fprintf(stderr, "%llu blocks, %s\n", (unsigned long long)result->blocks,
+			bytes_text(result->bytes, size));
+	if (!status && told.n_missing)
 		status = fail(cx, "%s: its root %s is neither in the file nor here; its %llu blocks are kept", path,
-			      json_string_value(json_array_get(missing, 0)), (unsigned long long)result->blocks);
+			      told.first_missing, (unsigned long long)result->blocks);
 out:
-	json_decref(all);
-	json_decref(missing);
+	json_decref(told.all);
+	json_decref(told.missing);
 	json_decref(batch);
 	return status;
 }

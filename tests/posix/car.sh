@@ -106,6 +106,43 @@ if daemon i && daemon a; then
 	c i connect "$(address a)" >/dev/null
 	timeout 60 "$CAIRN" --repo "$T/i" export -o "$T/fetched.car" "$new" 2>"$T/err"
 	c a export "$new" | cmp -s - "$T/fetched.car" && ok "export_fetches_what_is_not_here" || not_ok "export_fetches_what_is_not_here" "$(cat "$T/err")"
+	# What nobody has is waited for, until Ctrl-C.
+	absent=bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku
+	python3 - "$CAIRN" "$T" $absent >"$T/int" 2>&1 <<'PY' && ok "an_interrupted_export_ends_at_once" || not_ok "an_interrupted_export_ends_at_once" "$(tail -n 1 "$T/int")"
+import glob, os, signal, subprocess, sys, time
+cairn, t, cid = sys.argv[1:]
+p = subprocess.Popen([cairn, "--repo", t + "/i", "export", "-o", t + "/absent.car", cid])
+for _ in range(200):
+    if glob.glob(t + "/.absent.car.*"):
+        break
+    time.sleep(0.02)
+p.send_signal(signal.SIGINT)
+assert p.wait(10) == 1, p.returncode
+assert not glob.glob(t + "/*absent.car*") and not glob.glob(t + "/.absent.car*")
+PY
+	# A client that lies about a block.
+	python3 - "$T/i/control.sock" >"$T/lie" 2>&1 <<'PY' && ok "the_daemon_checks_what_a_client_brings" || not_ok "the_daemon_checks_what_a_client_brings" "$(tail -n 1 "$T/lie")"
+import hashlib, os, socket, struct, sys
+os.chdir(os.path.dirname(sys.argv[1]))
+s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect("control.sock")
+def send(i, name, data):
+    payload = bytes([len(name)]) + name + data
+    s.sendall(struct.pack("<IBI", 5 + len(payload), ord("S"), i) + payload)
+def answer():
+    head = s.recv(13, socket.MSG_WAITALL)
+    return struct.unpack("<IBIi", head)
+def name(data): return b"\x12\x20" + hashlib.sha256(data).digest()
+send(1, name(b"right"), b"wrong")
+assert answer() == (9, ord("D"), 1, -10001)
+send(2, name(b"right"), b"right")
+assert answer() == (9, ord("D"), 2, 0)
+for i in range(100): send(i + 3, name(b"%d" % i * 200000), b"%d" % i * 200000)
+got = [answer() for i in range(100)]
+assert sorted(a[2] for a in got) == list(range(3, 103)) and all(a[3] == 0 for a in got)
+s.sendall(struct.pack("<IBI", 5 + (3 << 20), ord("S"), 999))
+assert s.recv(1) == b""
+PY
+	check "and_lives_on" c i status
 	c a stop
 	c i stop
 else
@@ -129,6 +166,7 @@ if [ -e /dev/fuse ] && repo k && daemon k; then
 	fails_with 1 "a_car_without_its_root_is_refused" timeout 20 "$CAIRN" --repo "$T/k" mount --timeout 2 "$T/none.car" "$T/m"
 	fails_with 1 "a_cut_car_is_refused" c k mount "$T/cut.car" "$T/m"
 	fails_with 2 "a_car_of_several_roots_is_refused" c k mount "$F/sample-rw-bs-v2.car" "$T/m"
+	fails_with 2 "a_folder_is_not_mounted_as_a_car" c k mount "$T/tree" "$T/m"
 	fails_with 2 "what_is_nothing_at_all_is_misuse" c k mount "$T/nothing.car" "$T/m"
 	check "the_daemon_still_answers" c k status
 	c k mount "$T/x.car" "$T/m"
