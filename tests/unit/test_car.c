@@ -467,7 +467,7 @@ static void files_of_go_car_are_taken_or_refused_as_they_should_be(void **state)
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		struct car_import_result result;
 		struct memory m;
-		size_t len;
+		size_t len = 0;
 		uint8_t *data = fixture(files[i].name, &len);
 
 		memory_init(&m);
@@ -494,7 +494,7 @@ static void an_export_is_byte_for_byte_that_of_go_car(void **state)
 	struct buf b = { 0 };
 	struct memory m;
 	struct cid root;
-	size_t len;
+	size_t len = 0;
 	uint8_t *data = fixture("sample-v1-noidentity.car", &len);
 
 	memory_init(&m);
