@@ -56,7 +56,8 @@ void pack(struct packer *p, const void *data, size_t len, struct packed *out)
 	if (!p->compress)
 		return;
 	/* No more room than what is worth it: zstd gives up when it is full. */
-	n = ZSTD_compressCCtx(p->compress, p->stored, len - len / 8, data, len, PACK_LEVEL);
+	n = ZSTD_compressCCtx(p->compress, p->stored, len - len / 8, data, len,
+			      len <= PACK_SMALL ? PACK_LEVEL_SMALL : PACK_LEVEL);
 	if (ZSTD_isError(n))
 		return;
 	*out = (struct packed){ p->stored, (uint32_t)n, ENCODING_ZSTD };
