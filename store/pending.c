@@ -82,6 +82,7 @@ int pending_add(struct pending *t, const struct record_name *name, const struct 
 	memcpy(e->name, name->bytes, name->size);
 	t->list[t->n++] = e;
 	insert(t->slots, t->slot_count, e);
+	t->stored += at->stored;
 	if (!name->piece) {
 		t->blocks++;
 		t->bytes += at->size;
@@ -142,7 +143,7 @@ void pending_clear(struct pending *t)
 	}
 	t->n = 0;
 	t->blocks = 0;
-	t->bytes = 0;
+	t->bytes = t->stored = 0;
 }
 
 void pending_release(struct pending *t)

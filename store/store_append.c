@@ -20,7 +20,7 @@ int store_note(struct store *s, const struct record_name *name, const struct pla
 	s->tail.segment = at->segment;
 	s->tail.offset = at->offset + record_span(name->size, at->stored);
 	s->puts++;
-	if (first || s->filling->n == FLUSH_NAMES || s->filling->bytes >= FLUSH_BYTES ||
+	if (first || s->filling->n == FLUSH_NAMES || s->filling->stored >= FLUSH_BYTES ||
 	    s->tail.offset - s->kicked >= WRITEBACK_BYTES)
 		pthread_cond_signal(&s->work);
 	return 0;

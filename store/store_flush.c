@@ -140,7 +140,7 @@ static void *flusher(void *arg)
 		int64_t now = store_now_ms();
 		int64_t due = s->first_put + FLUSH_AFTER_MS;
 		bool much =
-		    s->filling->n >= FLUSH_NAMES || s->filling->bytes >= FLUSH_BYTES;
+		    s->filling->n >= FLUSH_NAMES || s->filling->stored >= FLUSH_BYTES;
 
 		if (s->retry_at > due)
 			due = s->retry_at;

@@ -32,16 +32,21 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Block number `i`: mostly small, some of 100 KB, no two the same. */
-#define LARGEST 100008
+/* Block number `i`: mostly small, some of up to 400 KB, no two the same; of the
+ * long ones every second is compressible, and the others share their ends. */
+#define LARGEST 400008
 static size_t bytes_of(unsigned i, uint8_t *out, struct multihash *name)
 {
 	uint64_t random = i;
 	size_t len = 8 + scratch_random(&random) % (i % 16 ? 1500 : LARGEST - 8);
 
 	for (size_t k = 0; k + 8 <= len; k += 8) {
+		if (i % 32 == 0 && k == len / 16 * 8)
+			random = 5;
 		uint64_t v = scratch_random(&random);
 		memcpy(out + k, &v, 8);
+		if (i % 32 == 16)
+			memset(out + k, 'a', 6);
 	}
 	memset(out + len / 8 * 8, (int)i, len % 8);
 	memcpy(out, &i, sizeof i);
