@@ -226,6 +226,11 @@ uint64_t car_file_roots(const struct car_file *f, struct cid *first)
 	return f->n_roots;
 }
 
+const char *car_file_path(const struct car_file *f)
+{
+	return f->path;
+}
+
 struct block_source *car_file_source(struct car_file *f)
 {
 	return &f->source;

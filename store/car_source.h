@@ -23,6 +23,9 @@ void car_file_close(struct car_file *f);
 /* How many roots it names, and the first of them (if there is one). */
 uint64_t car_file_roots(const struct car_file *f, struct cid *first);
 
+/* As it was given; as long as the file is open. */
+const char *car_file_path(const struct car_file *f);
+
 /* Its blocks.  Any thread; get() may wait for the disk. */
 struct block_source *car_file_source(struct car_file *f);
 

@@ -2,6 +2,7 @@
  * about the daemon itself.  A handler ends its request now, or later from a callback. */
 #include "tools/handlers.h"
 
+#include "store/car_source.h"
 #include "store/error.h"
 #include "tools/provide.h"
 
@@ -56,7 +57,7 @@ static json_t *mounts(struct daemon *d)
 		if (st.root.hash.size)
 			cid_text(&st.root, root);
 		json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:I, s:I}", "dir", m->dir,
-						     "source", st.source, "root", root, "parked",
+						     "source", m->car ? car_file_path(m->car) : st.source, "root", root, "parked",
 						     (json_int_t)st.parked, "inodes",
 						     (json_int_t)st.inodes));
 	}

@@ -154,6 +154,7 @@ if [ -e /dev/fuse ] && repo k && daemon k; then
 	mnt m
 	check "a_car_is_mounted" c k mount "$T/x.car" "$T/m"
 	check "and_shows_its_files" diff -r --no-dereference "$T/tree" "$T/m"
+	[ "$(c k status --json | jq -r '.mounts[0].source')" = "$T/x.car" ] && ok "status_says_which" || not_ok "status_says_which"
 	[ "$(c k stat --json | jq .blocks)" = 0 ] && ok "nothing_was_imported" || not_ok "nothing_was_imported"
 	check "and_goes" c k umount "$T/m"
 	check "a_v2_is_mounted" c k mount "$F/sample-unixfs-v2.car" "$T/m"
