@@ -47,7 +47,7 @@ static int on_link(void *arg, const struct cid *child)
 {
 	struct walk *w = arg;
 
-	if (child->hash.code == HASH_IDENTITY || cidset_has(&w->seen, child))
+	if (cidset_has(&w->seen, child))
 		return 0;
 	/* A thousand links to one child are one. */
 	if (w->links.len) {
@@ -141,7 +141,7 @@ static int visit(struct walk *w, const struct cid *cid)
 		w->result->missing++;
 		return 0;
 	}
-	if (r == 0 && w->write && cid->hash.code != HASH_IDENTITY)
+	if (r == 0 && w->write)
 		r = write_block(w, cid, b);
 	if (r == 0)
 		r = expand(w, cid, b);

@@ -1,8 +1,8 @@
 /*
  * From a tree to a CAR file (car.h): version 1, one root, the blocks depth first
  * in the order of the links, each once.  The same tree always gives the same
- * bytes, and they are those of other writers (`ipfs dag export`): CIDs as the
- * links have them, identity CIDs not written.
+ * bytes, and they are those of `ipfs dag export`: CIDs as the links have them,
+ * and identity CIDs, which carry their bytes already, written like all others.
  */
 #ifndef STORE_CAR_EXPORT_H
 #define STORE_CAR_EXPORT_H

@@ -69,11 +69,11 @@ fails_with 1 "a_full_disk_is_said" c a export -o /dev/full "$cid"
 fails_with 1 "a_folder_that_is_not_there_is_said" c a export -o "$T/nowhere/x.car" "$cid"
 
 # ---- files that others made ----
-for f in simple-unixfs sample-unixfs-v2 sample-rw-bs-v2 sample-v1-noidentity; do
+for f in simple-unixfs sample-unixfs-v2 sample-rw-bs-v2 sample-v1; do
 	check "imports_$f" c d import "$F/$f.car"
 	check "imports_${f}_from_a_pipe" sh -c "cat '$F/$f.car' | '$CAIRN' --repo '$T/d' import -"
 done
-c d export bafy2bzaced4ueelaegfs5fqu4tzsh6ywbbpfk3cxppupmxfdhbpbhzawfw5oy | cmp -s - "$F/sample-v1-noidentity.car" &&
+c d export bafy2bzaced4ueelaegfs5fqu4tzsh6ywbbpfk3cxppupmxfdhbpbhzawfw5oy | cmp -s - "$F/sample-v1.car" &&
 	ok "exports_the_bytes_that_go_car_does" || not_ok "exports_the_bytes_that_go_car_does"
 for f in sample-corrupt-pragma sample-rootless-v42 sample-v1-with-zero-len-section2 badheaderlength badsectionlength; do
 	refused "b85_refuses_$f" "$F/$f.car" d
