@@ -2,6 +2,7 @@
 #include "store/chunker_internal.h"
 
 #include "store/error.h"
+#include "store/fastcdc.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #define RABIN_AVG     262144 /* of plain "rabin" */
 #define RABIN_MIN_MIN 16     /* the window */
+#define FASTCDC_MIN_MIN 64   /* so are the bytes that the gear hash sees */
 
 /* A number of at most eight digits, perhaps behind `label` and a colon, which
  * Kubo allows.  Ends at a dash or the end, where *text is left. */
@@ -73,6 +75,31 @@ static int parse_buzhash(struct chunker *out, const char *p, const char **why)
 	return *p ? -EINVAL : 0;
 }
 
+static int parse_fastcdc(struct chunker *out, const char *p, const char **why)
+{
+	*out = (struct chunker){ CHUNKER_FASTCDC, 64u << 10, 256u << 10, 1u << 20 };
+	*why = "fastcdc takes nothing, or -MIN-AVG-MAX with 64 <= MIN < AVG < MAX <= 2096896";
+	if (!*p)
+		return 0;
+	if (*p++ != '-' || !take_number(&p, "", &out->min) || *p++ != '-' ||
+	    !take_number(&p, "", &out->avg) || *p++ != '-' || !take_number(&p, "", &out->max) ||
+	    *p)
+		return -EINVAL;
+	return out->min >= FASTCDC_MIN_MIN && out->min < out->avg && out->avg < out->max &&
+			       out->max <= CHUNK_MAX
+		       ? 0
+		       : -EINVAL;
+}
+
+static size_t fastcdc_cut(const struct chunker *c, const uint8_t *data, size_t len)
+{
+	struct fastcdc f;
+	bool cut;
+
+	fastcdc_init(&f, c->min, c->avg, c->max);
+	return fastcdc_next(&f, data, len, &cut);
+}
+
 static const struct {
 	const char *name;
 	enum chunker_kind kind;
@@ -82,6 +109,7 @@ static const struct {
 	[CHUNKER_SIZE] = { "size", CHUNKER_SIZE, parse_size, NULL },
 	[CHUNKER_RABIN] = { "rabin", CHUNKER_RABIN, parse_rabin, rabin_cut },
 	[CHUNKER_BUZHASH] = { "buzhash", CHUNKER_BUZHASH, parse_buzhash, buzhash_cut },
+	[CHUNKER_FASTCDC] = { "fastcdc", CHUNKER_FASTCDC, parse_fastcdc, fastcdc_cut },
 };
 
 int chunker_parse(struct chunker *out, const char *text, const char **why)
@@ -94,7 +122,7 @@ int chunker_parse(struct chunker *out, const char *text, const char **why)
 		*out = (struct chunker){ .kind = kinds[i].kind };
 		return kinds[i].parse(out, text + n, why);
 	}
-	*why = "there are size-N, rabin[-MIN-AVG-MAX] and buzhash";
+	*why = "there are size-N, rabin[-MIN-AVG-MAX], buzhash and fastcdc[-MIN-AVG-MAX]";
 	return -EINVAL;
 }
 

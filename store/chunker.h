@@ -4,8 +4,11 @@
  *	rabin, rabin-AVG, rabin-MIN-AVG-MAX
  *				a Rabin fingerprint of the last 16 bytes
  *	buzhash			a cyclic hash of the last 32 bytes, 128 to 512 KiB
- * All cut where Kubo's chunkers of that name do.  A cut depends on nothing
- * before the chunk it ends.
+ *	fastcdc, fastcdc-MIN-AVG-MAX
+ *				cairn's own: the cut of its pieces (store/fastcdc.h);
+ *				64 KiB, 256 KiB and 1 MiB unless said
+ * The others cut where Kubo's chunkers of that name do.  A cut depends on
+ * nothing before the chunk it ends.
  */
 #ifndef STORE_CHUNKER_H
 #define STORE_CHUNKER_H
@@ -13,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum chunker_kind { CHUNKER_SIZE, CHUNKER_RABIN, CHUNKER_BUZHASH };
+enum chunker_kind { CHUNKER_SIZE, CHUNKER_RABIN, CHUNKER_BUZHASH, CHUNKER_FASTCDC };
 
 struct chunker {
 	enum chunker_kind kind;

@@ -155,9 +155,9 @@ static void counter_stop(struct counter *c)
 /* The pipeline has ended with `r`. */
 static int conclude(struct pipeline *p, struct store *s, int r, struct import_result *out)
 {
-	if (p->options->seen && !p->options->hash_only)
+	if (p->options->seen && p->sink->store)
 		seen_flush(p->options->seen);
-	if (r == 0 && !p->options->hash_only)
+	if (r == 0 && p->sink->store)
 		r = store_sync(s);
 	if (r == 0)
 		r = cid_decode(&out->root, p->top.cid, p->top.cid_len);
@@ -179,7 +179,7 @@ static int conclude(struct pipeline *p, struct store *s, int r, struct import_re
 int import_path(struct store *s, const char *path, const struct import_options *o,
 		struct import_result *out)
 {
-	struct block_sink sink = sink_for(s, o);
+	struct block_sink own = sink_for(s, o), *sink = o->sink ? o->sink : &own;
 	struct pipeline p;
 	struct feeder feeder = {
 		.base = { o->hidden, !o->no_ignore_files, o->exclude, on_enter, on_entry,
@@ -193,7 +193,7 @@ int import_path(struct store *s, const char *path, const struct import_options *
 		.path = path,
 		.progress = o->progress,
 	};
-	int r = pipeline_start(&p, o, &sink);
+	int r = pipeline_start(&p, o, sink);
 
 	if (r < 0)
 		return r;
@@ -209,14 +209,14 @@ int import_path(struct store *s, const char *path, const struct import_options *
 int import_fd(struct store *s, int fd, const struct import_options *o,
 	      struct import_result *out)
 {
-	struct block_sink sink = sink_for(s, o);
+	struct block_sink own = sink_for(s, o), *sink = o->sink ? o->sink : &own;
 	struct dir *top = dir_new_top("-");
 	struct pipeline p;
 	int r;
 
 	if (!top)
 		return -ENOMEM;
-	r = pipeline_start(&p, o, &sink);
+	r = pipeline_start(&p, o, sink);
 	if (r < 0) {
 		dir_free(top);
 		return r;
@@ -239,7 +239,7 @@ static bool name_is_good(const char *name)
 int import_wrap(struct store *s, const struct import_named *named, size_t n,
 		const struct import_options *o, struct import_result *out)
 {
-	struct block_sink sink = sink_for(s, o);
+	struct block_sink own = sink_for(s, o), *sink = o->sink ? o->sink : &own;
 	const size_t cid_max = CID_SIZE_MAX;
 	struct dir_link *links = calloc(n + 1, sizeof *links);
 	uint8_t *cids = malloc((n + 1) * cid_max);
@@ -264,8 +264,8 @@ int import_wrap(struct store *s, const struct import_named *named, size_t n,
 					      .name_len = (uint16_t)len,
 					      .cid_len = (uint8_t)cid_encode(&named[i].cid, cid) };
 	}
-	r = build_dir_meta(o->profile, &sink, links, n, meta, &b);
-	if (r == 0 && !o->hash_only)
+	r = build_dir_meta(o->profile, sink, links, n, meta, &b);
+	if (r == 0 && sink->store)
 		r = store_sync(s);
 	if (r == 0)
 		*out = (struct import_result){ .root = b.cid, .tsize = b.tsize, .dirs = 1 };

@@ -8,6 +8,7 @@
 #include "store/ignore.h"
 #include "store/profile.h"
 #include "store/seen.h"
+#include "store/sink.h"
 #include "store/store.h"
 #include "store/unixfs.h"
 
@@ -33,6 +34,9 @@ struct import_options {
 	const struct profile *profile;
 	struct import_meta meta;
 	bool hash_only; /* compute CIDs, store nothing: the store may be NULL */
+	/* Where blocks go instead of the store, which may then be NULL; nothing is
+	 * synced.  Put to by several threads, unless jobs is 1. */
+	struct block_sink *sink;
 	bool hidden; /* take dot files inside a directory too */
 	/* What to leave out, as seen from the topmost directory; may be NULL. */
 	const struct ignore *exclude;

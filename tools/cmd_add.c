@@ -1,10 +1,11 @@
 /*
  * cairn add: files and folders into the store.  With a daemon running, the
- * daemon does it, since it owns the store; otherwise this process takes the
- * repository's lock itself.
+ * daemon does it, since it owns the store; but standard input, and the folder
+ * that wraps several paths, are made into blocks here and handed to it.
+ * Otherwise this process takes the repository's lock itself.
  */
 #include "store/error.h"
-#include "store/import.h"
+#include "tools/add_options.h"
 #include "tools/client.h"
 #include "tools/progress.h"
 #include "tools/provide.h"
@@ -19,10 +20,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct add_options {
-	bool quieter, hidden, no_provide;
-	int jobs;
-	const char *profile;
+struct adding {
+	struct context *cx;
+	bool quieter, no_provide, wrap, hash_only;
+	const char *stdin_name;
+	struct add_options options;
+	/* Where it goes: one of these, or neither if nothing is stored. */
+	struct client *client;
+	struct store *store;
+	struct seen *seen;
+	struct block_sink to_client;
+	/* What was added, to be wrapped. */
+	struct import_named *named;
+	size_t n;
 };
 
 /* What was left out, and the path an error is about. */
@@ -63,80 +73,155 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-static int print_added(struct context *cx, const struct add_options *o, const char *path,
-		       json_t *result)
+static bool is_stdin(const char *path)
 {
-	char copy[PATH_MAX], size[16];
+	return !strcmp(path, "-");
+}
+
+/* The last part of a path, without slashes at its end; the caller frees. */
+static char *name_of(const struct adding *a, const char *path)
+{
+	char copy[PATH_MAX], full[PATH_MAX];
+
+	if (is_stdin(path))
+		return strdup(a->stdin_name ? a->stdin_name : "-");
+	snprintf(copy, sizeof copy, "%s", path);
+	const char *name = basename(copy);
+	/* "." and ".." have a name only elsewhere. */
+	if ((!strcmp(name, ".") || !strcmp(name, "..")) && realpath(path, full)) {
+		snprintf(copy, sizeof copy, "%s", full);
+		name = basename(copy);
+	}
+	return strdup(name);
+}
+
+static json_t *describe(const struct import_result *result, uint64_t left_out)
+{
+	char cid[CID_TEXT_MAX];
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "cid", cid_text(&result->root, cid),
+			 "files", (json_int_t)result->files, "dirs", (json_int_t)result->dirs,
+			 "symlinks", (json_int_t)result->symlinks, "bytes", (json_int_t)result->bytes,
+			 "size", (json_int_t)result->tsize, "left_out", (json_int_t)left_out);
+}
+
+/* Print what became of a path, and remember it for the folder around. */
+static int added(struct adding *a, const char *path, json_t *result)
+{
+	struct context *cx = a->cx;
 	const char *cid = json_string_value(json_object_get(result, "cid"));
 	json_int_t left_out = json_integer_value(json_object_get(result, "left_out"));
+	char size[16], *name = name_of(a, path);
+	int status = 0;
 
-	if (cx->json) {
-		json_t *name = json_string(path);
-		if (name)
-			json_object_set_new(result, "path", name);
-		return print_json(result);
-	}
-	if (o->quieter) {
-		puts(cid);
-	} else {
-		snprintf(copy, sizeof copy, "%s", path);
-		printf("added %s ", cid);
-		print_name(basename(copy));
-		printf(" (%lld files, %s)\n",
-		       (long long)json_integer_value(json_object_get(result, "files")),
-		       bytes_text((uint64_t)json_integer_value(json_object_get(result, "bytes")), size));
+	if (!name || !cid) {
+		status = fail(cx, "out of memory");
+		goto out;
 	}
 	if (left_out)
 		fprintf(stderr, "cairn add: left out %lld things that are neither file, folder nor link\n",
 			(long long)left_out);
+	if (a->wrap) {
+		struct import_named *n = &a->named[a->n];
+
+		if (cid_parse(&n->cid, cid, strlen(cid)) < 0) {
+			status = fail(cx, "the daemon answered with no CID: %s", cid);
+			goto out;
+		}
+		n->tsize = (uint64_t)json_integer_value(json_object_get(result, "size"));
+		n->name = name;
+		a->n++;
+	}
+	if (cx->json) {
+		json_object_set_new(result, "path", json_string(path));
+		status = print_json(json_incref(result));
+	} else if (a->quieter) {
+		if (!a->wrap)
+			puts(cid);
+	} else {
+		printf("added %s ", cid);
+		print_name(name);
+		printf(" (%lld files, %s)\n",
+		       (long long)json_integer_value(json_object_get(result, "files")),
+		       bytes_text((uint64_t)json_integer_value(json_object_get(result, "bytes")), size));
+	}
+	if (a->wrap)
+		name = NULL; /* kept there */
+out:
+	free(name);
 	json_decref(result);
-	return 0;
+	return status;
 }
 
-/* Without a daemon. */
-static int add_here(struct context *cx, const struct add_options *o, struct store *store,
-		    const char *path)
+/* Blocks of ours are durable with whoever has them, and the root is promised. */
+static int settle(struct adding *a, const struct cid *root)
 {
+	char cid[CID_TEXT_MAX];
+	json_t *reply = NULL;
+	int r;
+
+	if (a->hash_only)
+		return 0;
+	if (!a->client)
+		return a->no_provide ? 0 : provide_note(a->cx->repo, root);
+	r = client_put_all(a->client);
+	if (r == 0)
+		r = client_call(a->client,
+				json_pack("{s:s, s:[s], s:b}", "cmd", "sync", "roots",
+					  cid_text(root, cid), "provide", !a->no_provide),
+				NULL, NULL, &reply, NULL);
+	json_decref(reply);
+	return r < 0 ? r : 0;
+}
+
+static int put_to_client(struct block_sink *self, const struct multihash *name,
+			 const void *data, size_t len)
+{
+	struct adding *a = (struct adding *)((char *)self - offsetof(struct adding, to_client));
+
+	return client_put(a->client, name, data, len);
+}
+
+/* In this process. */
+static int add_here(struct adding *a, const char *path)
+{
+	struct context *cx = a->cx;
 	struct import_progress counts = { 0 };
 	struct trouble trouble = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct watching watching = { .counts = &counts };
 	struct import_result result;
-	char cid[CID_TEXT_MAX];
 	pthread_t watcher;
-	int status;
-	const struct import_options io = {
-		.profile = profile_find(o->profile),
-		.hidden = o->hidden,
-		.jobs = o->jobs,
-		.progress = &counts,
+	int status, r;
+	struct import_options io = {
+		.hash_only = a->hash_only,
+		.sink = a->client ? &a->to_client : NULL,
+		.seen = a->seen,
 		.cancel = &interrupted,
 		.warn = on_left_out,
 		.warn_arg = &trouble,
 	};
 
+	add_options_apply(&a->options, &io);
+	if (a->client)
+		io.jobs = 1; /* the connection is for one thread */
 	progress_begin(&watching.bar, "adding");
+	if (watching.bar.shown)
+		io.progress = &counts;
 	bool watched = watching.bar.shown && !pthread_create(&watcher, NULL, watch, &watching);
-	int r = import_path(store, path, &io, &result);
+	r = is_stdin(path) ? import_fd(a->store, STDIN_FILENO, &io, &result)
+			   : import_path(a->store, path, &io, &result);
 	watching.over = true;
 	if (watched)
 		pthread_join(watcher, NULL);
-	if (r >= 0 && !o->no_provide)
-		r = provide_note(cx->repo, &result.root);
-	if (r == -ECANCELED) {
+	if (r >= 0 && !a->wrap)
+		r = settle(a, &result.root);
+	if (r == -ECANCELED)
 		status = fail(cx, "stopped; what was stored so far is kept and will not be read again in vain");
-	} else if (r < 0) {
+	else if (r < 0)
 		status = fail(cx, "cannot add %s: %s",
 			      trouble.where && trouble.code == r ? trouble.where : path, err_text(r));
-	} else {
-		status = print_added(cx, o, path,
-				     json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "cid",
-					       cid_text(&result.root, cid), "files",
-					       (json_int_t)result.files, "dirs", (json_int_t)result.dirs,
-					       "symlinks", (json_int_t)result.symlinks, "bytes",
-					       (json_int_t)result.bytes, "size",
-					       (json_int_t)result.tsize, "left_out",
-					       (json_int_t)trouble.left_out));
-	}
+	else
+		status = added(a, path, describe(&result, trouble.left_out));
 	free(trouble.where);
 	return status;
 }
@@ -148,9 +233,9 @@ static void on_report(void *arg, json_t *report)
 		    (uint64_t)json_integer_value(json_object_get(report, "bytes_total")));
 }
 
-static int add_there(struct context *cx, const struct add_options *o, struct client *c,
-		     const char *path)
+static int add_there(struct adding *a, const char *path)
 {
+	struct context *cx = a->cx;
 	char parent[PATH_MAX], copy[PATH_MAX], full[2 * PATH_MAX], why[512];
 	struct progress bar;
 	struct stat st;
@@ -169,77 +254,265 @@ static int add_there(struct context *cx, const struct add_options *o, struct cli
 		return fail(cx, "cannot add %s: %s", path, strerror(errno));
 	}
 	progress_begin(&bar, "adding");
-	json_t *request = json_pack("{s:s, s:s, s:s, s:b, s:b, s:i, s:b}", "cmd", "add", "path", full,
-				    "profile", o->profile, "hidden", o->hidden, "no_provide",
-				    o->no_provide, "jobs", o->jobs, "progress", bar.shown);
-	if (!request)
-		return fail(cx, "cannot add %s while the daemon runs: its name is not UTF-8", path);
-	int r = client_call(c, request, on_report, &bar, &result, why);
+	json_t *request = add_options_pack(&a->options);
+	json_t *where = json_pack("{s:s, s:s, s:b, s:b}", "cmd", "add", "path", full, "no_provide",
+				  a->no_provide || a->wrap, "progress", bar.shown);
+	if (!request || !where || json_object_update(request, where) < 0) {
+		json_decref(request);
+		json_decref(where);
+		return fail(cx, "cannot add %s while the daemon runs: its name or a rule is not UTF-8", path);
+	}
+	json_decref(where);
+	int r = client_call(a->client, request, on_report, &bar, &result, why);
 	progress_end(&bar);
 	if (r == -ECANCELED)
 		return fail(cx, "stopped");
 	if (r < 0)
 		return fail(cx, "%s", why);
-	return print_added(cx, o, path, result);
+	return added(a, path, result);
+}
+
+/* The folder around all that was added. */
+static int wrap(struct adding *a)
+{
+	struct context *cx = a->cx;
+	struct import_options io = { .hash_only = a->hash_only,
+				     .sink = a->client ? &a->to_client : NULL };
+	struct import_result result;
+	char cid[CID_TEXT_MAX];
+	int r;
+
+	add_options_apply(&a->options, &io);
+	r = import_wrap(a->store, a->named, a->n, &io, &result);
+	if (r == -EEXIST)
+		return fail(cx, "two of the paths have one name, which a folder cannot hold");
+	if (r == 0)
+		r = settle(a, &result.root);
+	if (r < 0)
+		return fail(cx, "cannot make the folder around: %s", err_text(r));
+	if (cx->json)
+		return print_json(describe(&result, 0));
+	printf(a->quieter ? "%s\n" : "added %s\n", cid_text(&result.root, cid));
+	return 0;
+}
+
+/* A whole number up to `max` in text; -1 if it is none. */
+static int64_t number(const char *text, int base, int64_t max)
+{
+	char *end;
+	long long n;
+
+	errno = 0;
+	n = strtoll(text, &end, base);
+	return errno || !*text || *end || n < 0 || n > max ? -1 : n;
+}
+
+enum { O_CID_VERSION = 256, O_RAW, O_LINKS, O_CHUNKER, O_HASH, O_PRESERVE, O_KEEP_MODE,
+       O_KEEP_MTIME, O_MODE, O_MTIME, O_NSECS, O_EXCLUDE, O_NO_IGNORE, O_STDIN, O_STDIN_NAME,
+       O_NO_PROVIDE, O_HIDDEN };
+
+static const struct option options[] = {
+	{ "quieter", no_argument, NULL, 'Q' },
+	{ "wrap", no_argument, NULL, 'w' },
+	{ "hash-only", no_argument, NULL, 'n' },
+	{ "jobs", required_argument, NULL, 'j' },
+	{ "profile", required_argument, NULL, 'p' },
+	{ "hidden", no_argument, NULL, O_HIDDEN },
+	{ "no-provide", no_argument, NULL, O_NO_PROVIDE },
+	{ "cid-version", required_argument, NULL, O_CID_VERSION },
+	{ "raw-leaves", optional_argument, NULL, O_RAW },
+	{ "max-links", required_argument, NULL, O_LINKS },
+	{ "chunker", required_argument, NULL, O_CHUNKER },
+	{ "hash", required_argument, NULL, O_HASH },
+	{ "preserve", no_argument, NULL, O_PRESERVE },
+	{ "preserve-mode", no_argument, NULL, O_KEEP_MODE },
+	{ "preserve-mtime", no_argument, NULL, O_KEEP_MTIME },
+	{ "mode", required_argument, NULL, O_MODE },
+	{ "mtime", required_argument, NULL, O_MTIME },
+	{ "mtime-nsecs", required_argument, NULL, O_NSECS },
+	{ "exclude", required_argument, NULL, O_EXCLUDE },
+	{ "no-ignore", no_argument, NULL, O_NO_IGNORE },
+	{ "stdin", no_argument, NULL, O_STDIN },
+	{ "stdin-name", required_argument, NULL, O_STDIN_NAME },
+	{ 0 },
+};
+
+/* One option: 0, or an exit status. */
+static int take_option(struct adding *a, int c, bool *from_stdin)
+{
+	struct context *cx = a->cx;
+	struct add_options *o = &a->options;
+	struct unixfs_meta *fixed = &o->meta.fixed;
+	int64_t n = 0;
+	char *end;
+
+	switch (c) {
+	case 'Q':
+		a->quieter = true;
+		break;
+	case 'w':
+		a->wrap = true;
+		break;
+	case 'n':
+		a->hash_only = true;
+		break;
+	case 'p':
+		o->profile_name = optarg;
+		break;
+	case 'j':
+		o->jobs = (int)number(optarg, 10, 256);
+		if (o->jobs < 1)
+			return misuse(cx, "--jobs takes a number from 1 to 256");
+		break;
+	case O_HIDDEN:
+		o->hidden = true;
+		break;
+	case O_NO_PROVIDE:
+		a->no_provide = true;
+		break;
+	case O_CID_VERSION:
+		o->cid_version = (int)number(optarg, 10, 1);
+		if (o->cid_version < 0)
+			return misuse(cx, "--cid-version takes 0 or 1");
+		break;
+	case O_RAW:
+		if (optarg && strcmp(optarg, "true") != 0 && strcmp(optarg, "false") != 0)
+			return misuse(cx, "--raw-leaves takes true or false");
+		o->raw_leaves = !optarg || !strcmp(optarg, "true");
+		break;
+	case O_LINKS:
+		o->max_links = number(optarg, 10, INT32_MAX);
+		if (o->max_links < 1)
+			o->max_links = 1; /* refused with the limits said */
+		break;
+	case O_CHUNKER:
+		o->chunker = optarg;
+		break;
+	case O_HASH:
+		o->hash = optarg;
+		break;
+	case O_PRESERVE:
+		o->meta.keep_mode = o->meta.keep_mtime = true;
+		break;
+	case O_KEEP_MODE:
+		o->meta.keep_mode = true;
+		break;
+	case O_KEEP_MTIME:
+		o->meta.keep_mtime = true;
+		break;
+	case O_MODE:
+		n = number(optarg, 8, 07777);
+		if (n < 0)
+			return misuse(cx, "--mode takes an octal number up to 7777");
+		fixed->has_mode = n > 0; /* as in Kubo, 0 is none */
+		fixed->mode = (uint32_t)n;
+		break;
+	case O_MTIME:
+		errno = 0;
+		fixed->mtime = strtoll(optarg, &end, 10);
+		if (errno || !*optarg || *end)
+			return misuse(cx, "--mtime takes seconds since 1970");
+		fixed->has_mtime = fixed->mtime != 0;
+		break;
+	case O_NSECS:
+		n = number(optarg, 10, 999999999);
+		if (n < 0)
+			return misuse(cx, "--mtime-nsecs takes a number up to 999999999");
+		fixed->mtime_nsec = (uint32_t)n;
+		break;
+	case O_EXCLUDE:
+		if (add_options_exclude(o, optarg) < 0)
+			return fail(cx, "out of memory");
+		break;
+	case O_NO_IGNORE:
+		o->no_ignore = true;
+		break;
+	case O_STDIN:
+		*from_stdin = true;
+		break;
+	case O_STDIN_NAME:
+		a->stdin_name = optarg;
+		break;
+	default:
+		return misuse(cx, "unknown option, or one without its value");
+	}
+	return 0;
+}
+
+/* Find who stores: the daemon, or this process. */
+static int open_store(struct adding *a)
+{
+	struct context *cx = a->cx;
+	int r = repo_need(cx);
+
+	if (r)
+		return r;
+	if (client_open(&a->client, cx->repo) >= 0)
+		return 0;
+	a->client = NULL;
+	r = repo_store(cx->repo, STORE_WRITE, 0, &a->store);
+	if (r == -EBUSY)
+		return fail(cx, "another process writes to %s", cx->repo);
+	if (r < 0)
+		return fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r));
+	a->seen = repo_seen(cx->repo);
+	return 0;
+}
+
+static int add_all(struct adding *a, char **paths, int n, bool from_stdin)
+{
+	struct context *cx = a->cx;
+	int status = 0, stdins = from_stdin;
+
+	if (!n && !from_stdin)
+		return misuse(cx, "what is to be added?");
+	for (int i = 0; i < n; i++)
+		stdins += is_stdin(paths[i]);
+	if (stdins > 1)
+		return misuse(cx, "standard input can be added once");
+	if (stdins && a->wrap && !a->stdin_name)
+		return misuse(cx, "in a folder, standard input needs a name: --stdin-name NAME");
+	if (a->stdin_name && (!a->wrap || !stdins))
+		return misuse(cx, "--stdin-name is for standard input in a folder: --wrap - ");
+	a->named = calloc((size_t)n + 1, sizeof *a->named);
+	if (!a->named)
+		return fail(cx, "out of memory");
+	if (!a->hash_only)
+		status = open_store(a);
+	signals_catch();
+	for (int i = 0; i < n + from_stdin && !status; i++) {
+		const char *path = i < n ? paths[i] : "-";
+
+		status = a->client && !is_stdin(path) ? add_there(a, path) : add_here(a, path);
+	}
+	return status || !a->wrap ? status : wrap(a);
 }
 
 int cmd_add(struct context *cx, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "quieter", no_argument, NULL, 'Q' },	    { "profile", required_argument, NULL, 'p' },
-		{ "hidden", no_argument, NULL, 'H' },	    { "jobs", required_argument, NULL, 'j' },
-		{ "no-provide", no_argument, NULL, 'n' },   { 0 },
-	};
-	struct add_options o = { .profile = "unixfs-v1-2025" };
-	struct client *client = NULL;
-	struct store *store = NULL;
-	int c, r, status;
+	struct adding a = { .cx = cx, .to_client = { put_to_client, NULL } };
+	bool from_stdin = false;
+	char why[128];
+	int c, r, status = 0;
 
+	add_options_init(&a.options);
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "Qp:j:", options, NULL)) != -1) {
-		switch (c) {
-		case 'Q':
-			o.quieter = true;
-			break;
-		case 'p':
-			o.profile = optarg;
-			break;
-		case 'H':
-			o.hidden = true;
-			break;
-		case 'n':
-			o.no_provide = true;
-			break;
-		case 'j':
-			o.jobs = atoi(optarg);
-			if (o.jobs < 1 || o.jobs > 256)
-				return misuse(cx, "--jobs takes a number from 1 to 256");
-			break;
-		default:
-			return misuse(cx, "unknown option '%s'", argv[optind - 1]);
-		}
-	}
-	if (optind == argc)
-		return misuse(cx, "what is to be added?");
-	if (!profile_find(o.profile))
-		return misuse(cx, "there is no profile '%s': unixfs-v1-2025 or unixfs-v0-2015", o.profile);
-	status = repo_need(cx);
-	if (status)
-		return status;
-	signals_catch();
-	r = client_open(&client, cx->repo);
-	if (r < 0) {
-		client = NULL;
-		r = repo_store(cx->repo, STORE_WRITE, 0, &store);
-		if (r == -EBUSY)
-			return fail(cx, "another process writes to %s", cx->repo);
-		if (r < 0)
-			return fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r));
-	}
-	for (int i = optind; i < argc && !status; i++)
-		status = client ? add_there(cx, &o, client, argv[i]) : add_here(cx, &o, store, argv[i]);
-	client_close(client);
-	if (store && (r = store_close(store)) < 0 && !status)
+	while (!status && (c = getopt_long(argc, argv, "Qwnp:j:", options, NULL)) != -1)
+		status = c == '?' ? misuse(cx, "unknown option '%s'", argv[optind - 1])
+				  : take_option(&a, c, &from_stdin);
+	if (!status && a.options.meta.fixed.mtime_nsec && !a.options.meta.fixed.has_mtime)
+		status = misuse(cx, "--mtime-nsecs needs --mtime");
+	if (!status && (r = add_options_settle(&a.options, why)) < 0)
+		status = r == -EINVAL ? misuse(cx, "%s", why) : fail(cx, "%s", err_text(r));
+	if (!status)
+		status = add_all(&a, argv + optind, argc - optind, from_stdin);
+	client_close(a.client);
+	seen_close(a.seen);
+	if (a.store && (r = store_close(a.store)) < 0 && !status)
 		status = fail(cx, "cannot close the store: %s", err_text(r));
+	for (size_t i = 0; i < a.n; i++)
+		free((char *)a.named[i].name);
+	free(a.named);
+	add_options_release(&a.options);
 	return status;
 }

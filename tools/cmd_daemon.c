@@ -203,6 +203,7 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 		status = fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r));
 		goto out;
 	}
+	d->seen = repo_seen(cx->repo);
 	uv_loop_init(&d->loop);
 	status = start(cx, d);
 	if (!status) {
@@ -218,6 +219,7 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 	}
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
+	seen_close(d->seen);
 	r = store_close(d->store);
 	d->store = NULL;
 	if (r < 0)

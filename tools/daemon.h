@@ -33,6 +33,7 @@ struct daemon {
 	json_t *config;
 	struct secret_key key;
 	struct store *store;
+	struct seen *seen; /* or NULL */
 	struct node *node;
 	struct server *server;
 	struct provide *provide;

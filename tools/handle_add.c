@@ -2,7 +2,7 @@
 #include "tools/handlers.h"
 
 #include "store/error.h"
-#include "store/import.h"
+#include "tools/add_options.h"
 #include "tools/provide.h"
 
 #include <pthread.h>
@@ -18,6 +18,7 @@ struct adding {
 	int open_handles;
 	atomic_bool cancel;
 	struct import_progress progress;
+	struct add_options asked;
 	struct import_options options;
 	struct import_result result;
 	char *path;
@@ -74,6 +75,7 @@ static void on_add_closed(uv_handle_t *h)
 	pthread_mutex_destroy(&a->lock);
 	free(a->where);
 	free(a->path);
+	add_options_release(&a->asked);
 	free(a);
 }
 
@@ -92,7 +94,8 @@ static void on_added(uv_async_t *async)
 			     err_text(a->code));
 		return;
 	}
-	request_progress(a->rq, add_report(a));
+	if (a->options.progress)
+		request_progress(a->rq, add_report(a));
 	if (!d->stopping) {
 		bitswap_have(d->node->bitswap, &a->result.root.hash);
 		int r = a->provide ? provide_add(d->provide, &a->result.root) : 0;
@@ -120,7 +123,8 @@ static void on_add_gone(struct request *rq)
 
 void handle_add(struct request *rq)
 {
-	const char *path = request_text(rq, "path"), *profile = request_text(rq, "profile");
+	const char *path = request_text(rq, "path");
+	char why[128];
 	struct daemon *d = rq->daemon;
 	struct adding *a = calloc(1, sizeof *a);
 
@@ -129,19 +133,21 @@ void handle_add(struct request *rq)
 		request_fail(rq, -EINVAL, "add needs an absolute path");
 		return;
 	}
-	a->options.profile = profile_find(profile ? profile : "unixfs-v1-2025");
-	if (!a->options.profile) {
+	int r = add_options_unpack(&a->asked, rq->args, why);
+	if (r < 0) {
+		add_options_release(&a->asked);
 		free(a);
-		request_fail(rq, -EINVAL, "there is no profile '%s'", profile);
+		request_fail(rq, r, "%s", r == -EINVAL ? why : err_text(r));
 		return;
 	}
+	add_options_apply(&a->asked, &a->options);
+	a->options.seen = d->seen;
 	a->rq = rq;
 	a->daemon = d;
 	a->path = strdup(path);
 	a->provide = !json_is_true(json_object_get(rq->args, "no_provide"));
-	a->options.hidden = json_is_true(json_object_get(rq->args, "hidden"));
-	a->options.jobs = (int)json_integer_value(json_object_get(rq->args, "jobs"));
-	a->options.progress = &a->progress;
+	if (json_is_true(json_object_get(rq->args, "progress")))
+		a->options.progress = &a->progress;
 	a->options.cancel = &a->cancel;
 	a->options.warn = on_left_out;
 	a->options.warn_arg = a;
@@ -158,6 +164,6 @@ void handle_add(struct request *rq)
 	}
 	rq->op = a;
 	rq->on_gone = on_add_gone;
-	if (json_is_true(json_object_get(rq->args, "progress")))
+	if (a->options.progress)
 		uv_timer_start(&a->tick, on_tick, 100, 200);
 }

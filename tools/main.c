@@ -19,13 +19,32 @@ static const struct command commands[] = {
 	{ "stop", cmd_stop, "", "stop the daemon, unmounting what it mounted", NULL },
 	{ "status", cmd_status, "[--json]", "what the daemon is doing, and what it lacks", NULL },
 	{ "id", cmd_id, "[--json]", "this node's peer id and addresses", NULL },
-	{ "add", cmd_add, "[-Q] [--profile P] PATH...", "store files and folders, print their CIDs",
+	{ "add", cmd_add, "[-Q] [-w] [OPTIONS] PATH...", "store files and folders, print their CIDs",
 	  "  -Q, --quieter     print the root CID alone\n"
-	  "  --profile P       unixfs-v1-2025 (default) or unixfs-v0-2015\n"
-	  "  --hidden          take dot files inside folders too\n"
+	  "  -w, --wrap        put all paths into one folder, whose CID comes last\n"
+	  "  -                 as PATH: standard input (also --stdin)\n"
+	  "  --stdin-name N    its name in the folder\n"
+	  "  -n, --hash-only   print CIDs, store nothing\n"
 	  "  --jobs N          threads (default: one for each CPU)\n"
 	  "  --no-provide      do not tell the network that it is here\n"
-	  "With a daemon running the content is served, and the root announced, at once.\n" },
+	  "What is taken:\n"
+	  "  --hidden          dot files inside folders too\n"
+	  "  --exclude RULE    leave out, as a line of .cairnignore would; repeatable\n"
+	  "  --no-ignore       .cairnignore files mean nothing\n"
+	  "A .cairnignore in a folder has rules as .gitignore has, for it and all below.\n"
+	  "What CIDs come out, for equality with `ipfs add` under the same options:\n"
+	  "  --profile P       unixfs-v1-2025 (default) or unixfs-v0-2015\n"
+	  "  --cid-version V   0 or 1; also turns raw leaves off or on\n"
+	  "  --raw-leaves[=B]  true or false\n"
+	  "  --chunker C       size-N, rabin, rabin-AVG, rabin-MIN-AVG-MAX, buzhash,\n"
+	  "                    or fastcdc[-MIN-AVG-MAX], which is cairn's own\n"
+	  "  --max-links N     of a file's node\n"
+	  "  --hash H          sha2-256, sha2-512, sha3-256, blake2b-256, blake2s-256, ...\n"
+	  "  --preserve        keep mode and time of files and folders in them; or\n"
+	  "                    --preserve-mode, --preserve-mtime, or for all the same\n"
+	  "                    --mode OCTAL, --mtime SECONDS, --mtime-nsecs N\n"
+	  "With a daemon running the content is served, and the root announced, at once.\n"
+	  "Files that have not changed since they were added last are not read again.\n" },
 	{ "ls", cmd_ls, "[-l] [--json] SOURCE", "list a folder",
 	  "  -l      with type, size and CID\n"
 	  "SOURCE is a CID, /ipfs/CID/path, a name, or /ipns/NAME/path.\n" },

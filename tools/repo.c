@@ -1,6 +1,7 @@
 #include "tools/repo.h"
 
 #include "store/error.h"
+#include "store/log.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -238,4 +239,20 @@ int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store
 	if ((flags & STORE_CREATE) && mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	return store_open(out, path, flags, &cfg);
+}
+
+struct seen *repo_seen(const char *dir)
+{
+	struct seen *seen = NULL;
+	char path[PATH_MAX];
+	int r = path_in(path, dir, "seen");
+
+	if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+		r = -errno;
+	if (r == 0)
+		r = seen_open(&seen, path);
+	if (r < 0)
+		log_line(LOG_WARN, "%s/seen cannot be used, so all files are read: %s", dir,
+			 err_text(r));
+	return r < 0 ? NULL : seen;
 }

@@ -6,12 +6,14 @@
  *	config.json	settings that differ from the defaults
  *	store/		blocks
  *	names/		newest verified record of each name
+ *	seen/		files added before (store/seen.h); may be lost
  *	control.sock	while a daemon runs
  */
 #ifndef TOOLS_REPO_H
 #define TOOLS_REPO_H
 
 #include "net/key.h"
+#include "store/seen.h"
 #include "store/store.h"
 #include "tools/command.h"
 
@@ -30,6 +32,10 @@ int repo_key(const char *dir, struct secret_key *out);
 
 /* Open the store inside: flags as for store_open(). */
 int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store **out);
+
+/* The table of files seen before, for the process that has the store open to
+ * write.  NULL if there can be none, which is logged. */
+struct seen *repo_seen(const char *dir);
 
 /* Replace a file at once: written beside it, synced, renamed. */
 int file_replace(const char *path, const void *data, size_t len, unsigned mode);

@@ -132,7 +132,8 @@ static void cuts_are_where_kubo_cuts(void **state)
 /* Whoever cuts knows the longest chunk ahead or more: how much more is no matter. */
 static void a_cut_does_not_depend_on_what_lies_behind_it(void **state)
 {
-	static const char *const texts[] = { "size-70000", "rabin", "rabin-16-1024-4096", "buzhash" };
+	static const char *const texts[] = { "size-70000", "rabin", "rabin-16-1024-4096", "buzhash",
+					     "fastcdc", "fastcdc-64-256-1024" };
 	size_t len;
 	uint8_t *data = content_make(RANDOM_1M, &len);
 
@@ -167,13 +168,15 @@ static void a_text_has_its_one_meaning(void **state)
 		{ "rabin-16-17-18", { CHUNKER_RABIN, 16, 17, 18 }, "rabin-16-17-18" },
 		{ "rabin-min:16-avg:17-max:18", { CHUNKER_RABIN, 16, 17, 18 }, "rabin-16-17-18" },
 		{ "buzhash", { CHUNKER_BUZHASH, 131072, 0, 524288 }, "buzhash" },
+		{ "fastcdc", { CHUNKER_FASTCDC, 65536, 262144, 1048576 }, "fastcdc-65536-262144-1048576" },
+		{ "fastcdc-64-65-66", { CHUNKER_FASTCDC, 64, 65, 66 }, "fastcdc-64-65-66" },
 	};
 	static const char *const bad[] = {
 		"", "size", "size-", "size-0", "size-2096897", "size-99999999999999999999", "size-1-2",
 		"size--1", "size- 1", "size-1x", "rabin-", "rabin-47", "rabin-1397932", "rabin-15-100-200",
 		"rabin-100-100-200", "rabin-16-100-100", "rabin-16-100-2096897", "rabin-16-100",
 		"rabin-16-100-200-300", "rabin-max:16-avg:17-min:18", "rabin-x", "buzhash-1", "buzhas",
-		"default", "Size-5",
+		"default", "Size-5", "fastcdc-63-100-200", "fastcdc-100", "fastcdc-100-200-2096897",
 	};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
