@@ -17,18 +17,25 @@ static int compare_names(const void *x, const void *y)
 	return c ? c : (int)a->name_len - (int)b->name_len;
 }
 
-static bool wants_hamt(const struct profile *p, const struct dir_link *links, size_t n,
+static struct dir_link link_at(const struct dir_links *links, size_t i)
+{
+	struct dir_link l;
+
+	links->get(links->arg, i, &l);
+	return l;
+}
+
+static bool wants_hamt(const struct profile *p, const struct dir_links *links,
 		       size_t attributes)
 {
 	/* 4: the empty directory */
 	uint64_t size = p->hamt_by_block_size ? 4 + attributes : 0;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct dir_link *l = &links[i];
+	for (size_t i = 0; i < links->n; i++) {
+		struct dir_link l = link_at(links, i);
 
-		size += p->hamt_by_block_size
-				? dagpb_link_size(l->cid_len, l->name_len, l->tsize)
-				: (size_t)l->name_len + l->cid_len;
+		size += p->hamt_by_block_size ? dagpb_link_size(l.cid_len, l.name_len, l.tsize)
+					      : (size_t)l.name_len + l.cid_len;
 	}
 	return size > p->hamt_threshold;
 }
@@ -45,8 +52,8 @@ static int put_link(struct buf *block, const char *name, size_t name_len,
 }
 
 static int put_plain(const struct profile *p, struct block_sink *sink,
-		     const struct dir_link *links, size_t n,
-		     const struct unixfs_meta *meta, struct built *out)
+		     const struct dir_links *links, const struct unixfs_meta *meta,
+		     struct built *out)
 {
 	struct unixfs u = { .type = UNIXFS_DIRECTORY };
 	struct buf block = { 0 };
@@ -54,9 +61,11 @@ static int put_plain(const struct profile *p, struct block_sink *sink,
 	int r = 0;
 
 	unixfs_set_meta(&u, meta);
-	for (size_t i = 0; i < n && r == 0; i++) {
-		r = put_link(&block, links[i].name, links[i].name_len, &links[i]);
-		below += links[i].tsize;
+	for (size_t i = 0; i < links->n && r == 0; i++) {
+		struct dir_link l = link_at(links, i);
+
+		r = put_link(&block, l.name, l.name_len, &l);
+		below += l.tsize;
 	}
 	if (r == 0)
 		r = sink_put_node(sink, p, &block, &u, NULL, 0, &out->cid);
@@ -67,7 +76,7 @@ static int put_plain(const struct profile *p, struct block_sink *sink,
 
 struct hashed {
 	uint64_t hash;
-	const struct dir_link *link;
+	uint32_t index;
 };
 
 static int compare_hashes(const void *x, const void *y)
@@ -80,6 +89,7 @@ static int compare_hashes(const void *x, const void *y)
 struct sharding {
 	const struct profile *profile;
 	struct block_sink *sink;
+	const struct dir_links *links;
 	const struct unixfs_meta *meta;
 	struct hamt_shape shape;
 };
@@ -115,11 +125,11 @@ static int put_shard(const struct sharding *s, const struct hashed *in, size_t n
 		hamt_field_set(&s->shape, field, bucket);
 		hamt_prefix(&s->shape, bucket, name);
 		if (end == i + 1) {
-			const struct dir_link *l = in[i].link;
+			struct dir_link l = link_at(s->links, in[i].index);
 
-			memcpy(name + s->shape.digits, l->name, l->name_len);
-			r = put_link(&block, name, s->shape.digits + l->name_len, l);
-			below += l->tsize;
+			memcpy(name + s->shape.digits, l.name, l.name_len);
+			r = put_link(&block, name, s->shape.digits + l.name_len, &l);
+			below += l.tsize;
 		} else {
 			struct built sub;
 
@@ -140,10 +150,11 @@ static int put_shard(const struct sharding *s, const struct hashed *in, size_t n
 }
 
 static int put_hamt(const struct profile *p, struct block_sink *sink,
-		    const struct dir_link *links, size_t n,
-		    const struct unixfs_meta *meta, struct built *out)
+		    const struct dir_links *links, const struct unixfs_meta *meta,
+		    struct built *out)
 {
-	struct sharding s = { .profile = p, .sink = sink, .meta = meta };
+	struct sharding s = { .profile = p, .sink = sink, .links = links, .meta = meta };
+	const size_t n = links->n;
 	struct hashed *in;
 	int r = hamt_shape_init(&s.shape, p->hamt_fanout);
 
@@ -153,8 +164,10 @@ static int put_hamt(const struct profile *p, struct block_sink *sink,
 	if (!in)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		in[i].hash = hamt_hash(links[i].name, links[i].name_len);
-		in[i].link = &links[i];
+		struct dir_link l = link_at(links, i);
+
+		in[i].hash = hamt_hash(l.name, l.name_len);
+		in[i].index = (uint32_t)i;
 	}
 	qsort(in, n, sizeof *in, compare_hashes);
 	r = put_shard(&s, in, n, 0, out);
@@ -187,24 +200,43 @@ int build_dir(const struct profile *p, struct block_sink *sink, struct dir_link 
 	return build_dir_meta(p, sink, links, n, NULL, out);
 }
 
+static void get_from_array(const void *arg, size_t i, struct dir_link *out)
+{
+	*out = ((const struct dir_link *)arg)[i];
+}
+
 int build_dir_meta(const struct profile *p, struct block_sink *sink,
 		   struct dir_link *links, size_t n, const struct unixfs_meta *meta,
 		   struct built *out)
 {
+	if (n > 1)
+		qsort(links, n, sizeof *links, compare_names);
+	return build_dir_sorted(p, sink, &(struct dir_links){ n, links, get_from_array }, meta,
+				out);
+}
+
+int build_dir_sorted(const struct profile *p, struct block_sink *sink,
+		     const struct dir_links *links, const struct unixfs_meta *meta,
+		     struct built *out)
+{
+	struct dir_link before = { 0 };
 	size_t attributes;
 	int r = attributes_size(meta, &attributes);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < n; i++)
-		if (links[i].name_len > NAME_MAX_BYTES)
+	if (links->n > UINT32_MAX)
+		return -EFBIG;
+	for (size_t i = 0; i < links->n; i++) {
+		struct dir_link l = link_at(links, i);
+
+		if (l.name_len > NAME_MAX_BYTES)
 			return -ENAMETOOLONG;
-	if (n > 1)
-		qsort(links, n, sizeof *links, compare_names);
-	for (size_t i = 1; i < n; i++)
-		if (!compare_names(&links[i - 1], &links[i]))
+		if (i && !compare_names(&before, &l))
 			return -EEXIST;
+		before = l;
+	}
 	out->size = 0;
-	return wants_hamt(p, links, n, attributes) ? put_hamt(p, sink, links, n, meta, out)
-						   : put_plain(p, sink, links, n, meta, out);
+	return wants_hamt(p, links, attributes) ? put_hamt(p, sink, links, meta, out)
+						: put_plain(p, sink, links, meta, out);
 }

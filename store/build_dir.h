@@ -34,4 +34,19 @@ int build_dir_meta(const struct profile *p, struct block_sink *sink,
 		   struct dir_link *links, size_t n, const struct unixfs_meta *meta,
 		   struct built *out);
 
+/*
+ * Links that lie in their owner's form, in order of their names already: for
+ * directories so large that an array of them counts.
+ */
+struct dir_links {
+	size_t n;
+	const void *arg;
+	void (*get)(const void *arg, size_t i, struct dir_link *out);
+};
+
+/* build_dir_meta() of such links. */
+int build_dir_sorted(const struct profile *p, struct block_sink *sink,
+		     const struct dir_links *links, const struct unixfs_meta *meta,
+		     struct built *out);
+
 #endif

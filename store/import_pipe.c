@@ -128,35 +128,48 @@ void pipeline_stored(struct pipeline *p, struct dir *d, uint32_t index,
 	pipeline_drop(p, d);
 }
 
-/* All entries have their results: build the node. */
+struct complete {
+	const struct pipeline *pipeline;
+	const struct dir *dir;
+};
+
+static void get_link(const void *arg, size_t i, struct dir_link *out)
+{
+	const struct complete *c = arg;
+	const struct entry_result *e = result_of(c->pipeline, c->dir, (uint32_t)i);
+
+	*out = (struct dir_link){ .name = dir_name(c->dir, (uint32_t)i),
+				  .name_len = c->dir->entries[i].name_len,
+				  .cid = e->cid,
+				  .cid_len = e->cid_len,
+				  .tsize = e->tsize };
+}
+
+/* All entries have their results: build the node.  They are in order of their
+ * names, from the walk; what was left out goes first. */
 static int complete_dir(struct pipeline *p, struct dir *d)
 {
-	struct dir_link *links = NULL;
+	const struct complete c = { p, d };
 	struct built built;
-	size_t n = 0;
+	uint32_t n = 0;
 	int r;
 
-	if (d->n) {
-		links = malloc(d->n * sizeof *links);
-		if (!links)
-			return -ENOMEM;
-	}
 	for (uint32_t i = 0; i < d->n; i++) {
-		const struct entry_result *e = result_of(p, d, i);
-
-		if (e->cid_len)
-			links[n++] = (struct dir_link){ .name = dir_name(d, i),
-							.name_len = d->entries[i].name_len,
-							.cid = e->cid,
-							.cid_len = e->cid_len,
-							.tsize = e->tsize };
+		if (!result_of(p, d, i)->cid_len)
+			continue;
+		if (n < i) {
+			d->entries[n] = d->entries[i];
+			memcpy(result_of(p, d, n), result_of(p, d, i), p->result_size);
+		}
+		n++;
 	}
-	r = build_dir_meta(p->profile, p->sink, links, n, d->meta, &built);
+	d->n = n;
+	r = build_dir_sorted(p->profile, p->sink, &(struct dir_links){ n, &c, get_link },
+			     d->meta, &built);
 	if (r == 0) {
 		set_result(p, d->parent, d->index, &built);
 		p->dirs++;
 	}
-	free(links);
 	return r;
 }
 
