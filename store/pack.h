@@ -9,11 +9,12 @@
 #include "store/record.h"
 
 #define PACK_MAX PIECE_MAX
-/* Small files are many, and each has a frame to itself: level 3 wins back what
- * that loses, for a tenth more time.  Long runs go by speed. */
+/* Small files are many, and each has a frame to itself, where other archives have
+ * one for hundreds of them: a higher level wins back what that loses.  Long runs
+ * go by speed. */
 #define PACK_SMALL	 (64u << 10)
-#define PACK_LEVEL_SMALL 3
-#define PACK_LEVEL	 1
+#define PACK_LEVEL_SMALL 5
+#define PACK_LEVEL	 3
 
 /* Contexts and room for one thread at a time. */
 struct packer;
