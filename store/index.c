@@ -355,10 +355,18 @@ out:
 	return out->failed ? -ENOMEM : 0;
 }
 
+/* Does a key stand behind another, as LMDB sorts them? */
+static bool in_order(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)
+{
+	int d = memcmp(a, b, a_size < b_size ? a_size : b_size);
+
+	return d ? d < 0 : a_size < b_size;
+}
+
 int index_each(struct index *ix, index_each_fn each, void *arg)
 {
 	uint8_t last[RECORD_NAME_MAX];
-	size_t last_size = 0;
+	size_t last_size = 0, done = 0;
 	struct buf names = { 0 };
 	int r;
 
@@ -375,8 +383,12 @@ int index_each(struct index *ix, index_each_fn each, void *arg)
 			const uint8_t *key = cursor_take(&in, last_size);
 			MDB_val value = { PLACE_SIZE,
 					  (void *)cursor_take(&in, PLACE_SIZE) };
+			/* In a damaged file the order may lead in a circle. */
+			r = in_order(last, done, key, last_size) ? 0 : ERR_CORRUPT;
+			if (!r)
+				r = index_place_get(&value, &at);
 			memcpy(last, key, last_size);
-			r = index_place_get(&value, &at);
+			done = last_size;
 			if (!r)
 				r = multihash_decode(&name, key, last_size) < 0
 					? ERR_CORRUPT

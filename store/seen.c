@@ -234,3 +234,16 @@ void seen_flush(struct seen *s)
 		flush_locked(s);
 	pthread_mutex_unlock(&s->lock);
 }
+
+void seen_forget(struct seen *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->n = 0;
+	int rc = forget_all(s);
+	pthread_mutex_unlock(&s->lock);
+	if (rc)
+		log_line(LOG_WARN, "the table of files seen before cannot be emptied: %s",
+			 mdb_strerror(rc));
+}

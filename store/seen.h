@@ -41,4 +41,7 @@ void seen_note(struct seen *s, uint64_t fingerprint, const struct stat *st, int6
 /* Write what was noted. */
 void seen_flush(struct seen *s);
 
+/* Forget all: blocks below noted roots were lost.  Any thread; NULL is allowed. */
+void seen_forget(struct seen *s);
+
 #endif

@@ -71,6 +71,22 @@ int store_sync(struct store *s);
 int store_each(struct store *s, int (*each)(void *arg, const struct multihash *, size_t),
 	       void *arg);
 
+/*
+ * Read the block of that name from the disk, whatever is in memory, and compare
+ * its bytes with the name itself.  Beside a writer too; drops no block.
+ *   ERR_MISSING  not there, or no more
+ *   ERR_CORRUPT  its record, or a piece it is made of, is damaged or gone
+ *   -ENOTSUP     a hash we cannot compute
+ *   or an I/O error
+ */
+int store_check(struct store *s, const struct multihash *name);
+
+/*
+ * store_check(), and if it is damaged, keep it anew from memory, or else drop it,
+ * so that it can be put again: ERR_MISSING then.  -EROFS without STORE_WRITE.
+ */
+int store_mend(struct store *s, const struct multihash *name);
+
 struct store_stat {
 	uint64_t blocks;	/* in the index */
 	uint64_t pieces;	/* that longer blocks are made of, each stored once */

@@ -451,10 +451,8 @@ static int open_store(struct adding *a)
 		return 0;
 	a->client = NULL;
 	r = repo_store(cx->repo, STORE_WRITE, 0, &a->store);
-	if (r == -EBUSY)
-		return fail(cx, "another process writes to %s", cx->repo);
 	if (r < 0)
-		return fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r));
+		return repo_store_fail(cx, r);
 	a->seen = repo_seen(cx->repo);
 	return 0;
 }

@@ -200,7 +200,7 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 		goto out;
 	}
 	if (r < 0) {
-		status = fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r));
+		status = repo_store_fail(cx, r);
 		goto out;
 	}
 	d->seen = repo_seen(cx->repo);

@@ -100,9 +100,7 @@ static int store_open_either(struct context *cx, struct importing *im)
 		return 0;
 	im->client = NULL;
 	int r = repo_store(cx->repo, STORE_WRITE, 0, &im->store);
-	if (r == -EBUSY)
-		return fail(cx, "another process writes to %s", cx->repo);
-	return r < 0 ? fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r)) : 0;
+	return r < 0 ? repo_store_fail(cx, r) : 0;
 }
 
 /* All blocks are in the store, and durable. */

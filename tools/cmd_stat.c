@@ -24,7 +24,7 @@ static int stat_store(struct context *cx)
 		return status;
 	int r = repo_store(cx->repo, 0, 0, &store);
 	if (r < 0)
-		return fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r));
+		return repo_store_fail(cx, r);
 	store_stat(store, &st);
 	store_close(store);
 	if (cx->json)

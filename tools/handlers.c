@@ -161,7 +161,7 @@ static const struct {
 	{ "providers", handle_providers }, { "add", handle_add },
 	{ "publish", handle_publish },	   { "resolve", handle_resolve },
 	{ "mount", handle_mount },	   { "umount", handle_umount },
-	{ "sync", handle_sync },
+	{ "sync", handle_sync },	   { "mend", handle_mend },
 };
 
 request_fn handler_find(const char *cmd)

@@ -13,6 +13,7 @@ void handle_ping(struct request *rq);
 void handle_providers(struct request *rq);
 void handle_add(struct request *rq);
 void handle_sync(struct request *rq);
+void handle_mend(struct request *rq);
 void handle_publish(struct request *rq);
 void handle_resolve(struct request *rq);
 void handle_mount(struct request *rq);

@@ -64,6 +64,15 @@ static const struct command commands[] = {
 	  "Takes versions 1 and 2, also from a pipe.  Every block is checked against its CID;\n"
 	  "those before an error are kept.\n" },
 	{ "stat", cmd_stat, "[--json] [SOURCE]", "about one object, or about the store", NULL },
+	{ "verify", cmd_verify, "[--sample N%] [--json]", "read every block, and compare it with its name",
+	  "  --sample N%   so many of them, chosen by chance\n"
+	  "Prints the names of damaged blocks, and exits with 1 if there are any.  It changes\n"
+	  "nothing, and may run beside the daemon.\n" },
+	{ "repair", cmd_repair, "[--rebuild] [--json]", "mend what verify finds",
+	  "  --rebuild   make the index anew even if it can be used\n"
+	  "With a daemon running, damaged blocks are fetched again from peers.  Without one, an\n"
+	  "index that cannot be used is made anew, and damaged blocks are dropped.  Exits with\n"
+	  "1 if blocks are lost.\n" },
 	{ "publish", cmd_publish, "[--lifetime H] [--ttl S] CID", "point this node's name at a tree, print the name",
 	  "  --lifetime H   hours until the record expires (default 48; it is renewed\n"
 	  "                 every 4 while the daemon runs)\n"

@@ -256,3 +256,15 @@ struct seen *repo_seen(const char *dir)
 			 err_text(r));
 	return r < 0 ? NULL : seen;
 }
+
+int repo_store_fail(struct context *cx, int r)
+{
+	switch (r) {
+	case -EBUSY:
+		return fail(cx, "another process writes to %s", cx->repo);
+	case ERR_CORRUPT:
+		return fail(cx, "the index of the store in %s is damaged or gone: mend it with `cairn repair`", cx->repo);
+	default:
+		return fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r));
+	}
+}

@@ -37,6 +37,9 @@ int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store
  * write.  NULL if there can be none, which is logged. */
 struct seen *repo_seen(const char *dir);
 
+/* The message for an error of repo_store(); returns a status. */
+int repo_store_fail(struct context *cx, int r);
+
 /* Replace a file at once: written beside it, synced, renamed. */
 int file_replace(const char *path, const void *data, size_t len, unsigned mode);
 /* The whole of a small file, NUL-terminated; the caller frees. */

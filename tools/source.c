@@ -50,6 +50,8 @@ int source_fail(struct context *cx, const char *text, int r)
 		return fail(cx, "%s: not all of it is here, and the daemon is offline", text);
 	case -ECANCELED:
 		return fail(cx, "stopped");
+	case ERR_CORRUPT:
+		return fail(cx, "%s: the store is damaged: mend it with `cairn repair`", text);
 	default:
 		return fail(cx, "%s: %s", text, err_text(r));
 	}
@@ -83,7 +85,7 @@ int source_open(struct context *cx, const char *text, struct opened *o)
 	r = reader_open(&o->reader, cx->repo, o->client, &o->cid);
 	if (r < 0) {
 		free(path);
-		return fail(cx, "cannot open the store in %s: %s", cx->repo, err_text(r));
+		return repo_store_fail(cx, r);
 	}
 	o->blocks = reader_source(o->reader);
 	if (strspn(path, "/") < strlen(path)) {
