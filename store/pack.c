@@ -6,7 +6,8 @@
 #include <string.h>
 #include <zstd.h>
 
-#define PACK_MIN 64 /* a frame costs about a dozen bytes */
+#define PACK_MIN   64 /* a frame costs about a dozen bytes */
+#define PACK_PROBE 4096
 
 struct packer {
 	ZSTD_CCtx *compress; /* made when first used */
@@ -56,8 +57,13 @@ void pack(struct packer *p, const void *data, size_t len, struct packed *out)
 	if (!p->compress)
 		return;
 	/* No more room than what is worth it: zstd gives up when it is full. */
-	n = ZSTD_compressCCtx(p->compress, p->stored, len - len / 8, data, len,
-			      len <= PACK_SMALL ? PACK_LEVEL_SMALL : PACK_LEVEL);
+	/* Where the first bytes give nothing, not much is spent on the rest. */
+	int level = len <= PACK_SMALL ? PACK_LEVEL_SMALL : PACK_LEVEL;
+	if (len >= 2 * PACK_PROBE &&
+	    ZSTD_isError(ZSTD_compressCCtx(p->compress, p->stored,
+					   PACK_PROBE - PACK_PROBE / 8, data, PACK_PROBE, 1)))
+		level = 1;
+	n = ZSTD_compressCCtx(p->compress, p->stored, len - len / 8, data, len, level);
 	if (ZSTD_isError(n))
 		return;
 	*out = (struct packed){ p->stored, (uint32_t)n, ENCODING_ZSTD };
