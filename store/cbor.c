@@ -108,7 +108,7 @@ static int take_item(struct cursor *in, struct cbor_item *out)
 		return 0;
 	case NEGATIVE:
 		out->kind = CBOR_NEGATIVE;
-		return v > INT64_MAX ? ERR_MALFORMED : 0;
+		return 0;
 	case BYTES:
 		out->kind = CBOR_BYTES;
 		return take_bytes(in, out, v);
@@ -147,6 +147,11 @@ int cbor_expect(struct cursor *in, enum cbor_kind kind, struct cbor_item *out)
 	return r;
 }
 
+static bool same_text(const struct cbor_item *a, const struct cbor_item *b)
+{
+	return a->data && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
 int cbor_links(struct cursor *in, int (*each)(void *arg, const struct cid *c), void *arg)
 {
 	/* The arrays and maps we are in: how many items each still has.  In a map
@@ -154,6 +159,7 @@ int cbor_links(struct cursor *in, int (*each)(void *arg, const struct cid *c), v
 	struct {
 		uint64_t left;
 		bool map;
+		struct cbor_item key; /* the last one; data is NULL before it */
 	} open[CBOR_DEPTH_MAX];
 	unsigned depth = 0;
 
@@ -164,6 +170,13 @@ int cbor_links(struct cursor *in, int (*each)(void *arg, const struct cid *c), v
 
 		if (r < 0)
 			return r;
+		if (key) {
+			if (same_text(&open[depth - 1].key, &item)) {
+				in->bad = true;
+				return ERR_MALFORMED;
+			}
+			open[depth - 1].key = item;
+		}
 		if (depth)
 			open[depth - 1].left--;
 		if (item.kind == CBOR_LINK && each) {
@@ -181,6 +194,7 @@ int cbor_links(struct cursor *in, int (*each)(void *arg, const struct cid *c), v
 				return ERR_MALFORMED;
 			}
 			open[depth].left = map ? 2 * item.value : item.value;
+			open[depth].key = (struct cbor_item){ 0 };
 			open[depth++].map = map;
 		}
 		while (depth && open[depth - 1].left == 0)

@@ -26,7 +26,7 @@
 
 enum cbor_kind {
 	CBOR_UINT,     /* value */
-	CBOR_NEGATIVE, /* -1 - value; value is at most INT64_MAX */
+	CBOR_NEGATIVE, /* -1 - value, down to -2^64: check before making it an int64_t */
 	CBOR_BYTES,    /* data, len */
 	CBOR_TEXT,     /* data, len; not checked to be UTF-8 */
 	CBOR_ARRAY,    /* value items follow */
@@ -54,7 +54,8 @@ int cbor_next(struct cursor *in, struct cbor_item *out);
 int cbor_expect(struct cursor *in, enum cbor_kind kind, struct cbor_item *out);
 
 /* Over one item with all that is in it; ERR_MALFORMED too if it is nested
- * deeper than CBOR_DEPTH_MAX or has a map key that is not text. */
+ * deeper than CBOR_DEPTH_MAX or has a map key that is not text, or that repeats
+ * the one before it.  Keys may be out of order, as Go and JS read them. */
 int cbor_skip(struct cursor *in);
 
 /* The same, giving each link on the way; what each() returns that is not 0 ends

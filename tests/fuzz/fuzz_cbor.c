@@ -15,7 +15,13 @@ static void put(struct buf *out, const struct cbor_item *i)
 		cbor_put_uint(out, i->value);
 		break;
 	case CBOR_NEGATIVE:
-		cbor_put_int(out, -1 - (int64_t)i->value);
+		if (i->value <= INT64_MAX) {
+			cbor_put_int(out, -1 - (int64_t)i->value);
+			break;
+		}
+		buf_u8(out, 0x3b); /* we write none */
+		buf_u32be(out, (uint32_t)(i->value >> 32));
+		buf_u32be(out, (uint32_t)i->value);
 		break;
 	case CBOR_BYTES:
 		cbor_put_bytes(out, i->data, i->len);

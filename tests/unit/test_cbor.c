@@ -168,7 +168,6 @@ static void b37_what_dag_cbor_forbids_is_refused(void **state)
 		"1b00000000ffffffff", /* not shortest */
 		"1c", "1d", "1e",     /* reserved */
 		"1f",
-		"3bffffffffffffffff", /* below int64 */
 		"5801",		      /* cut */
 		"580161",	      /* a length not shortest */
 		"5f41614162ff",	      /* indefinite bytes */
@@ -178,6 +177,9 @@ static void b37_what_dag_cbor_forbids_is_refused(void **state)
 		"ff",
 		"82" "01", /* an item is missing */
 		"a1" "6161",
+		"a2" "6161" "01" "6161" "02", /* a key twice */
+		"a2" "60" "01" "60" "02",
+		"81" "a2" "6161" "a1" "6161" "01" "6161" "02",
 		"c000",			    /* tag 0 */
 		"d9d9f700",		    /* self-described CBOR */
 		"c2" "49" "010000000000000000", /* bignum */
@@ -198,7 +200,10 @@ static void b37_what_dag_cbor_forbids_is_refused(void **state)
 		"fb00000000000000", /* cut */
 	};
 	static const char *const good[] = { "fb3ff199999999999a", "fb0000000000000000",
-					    "d82a" "45" "0001550000", "f6", "80", "a0" };
+					    "d82a" "45" "0001550000", "f6", "80", "a0",
+					    "3bffffffffffffffff", /* -2^64 */
+					    /* one key on two levels, and out of order */
+					    "a2" "6162" "a1" "6162" "01" "6161" "02" };
 	uint8_t bytes[64];
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
