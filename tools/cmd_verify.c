@@ -69,6 +69,7 @@ int cmd_verify(struct context *cx, int argc, char **argv)
 	if (status)
 		return status;
 	signals_catch();
+	verify_guard();
 	r = repo_store(cx->repo, 0, 0, &store);
 	if (r < 0)
 		return repo_store_fail(cx, r);
