@@ -143,7 +143,7 @@ async function family (name, command) {
   await f.do({ cmd: 'connect', address: middle.address })
 
   await check(`${name}: the CID of a tree with symlinks, odd names and 10,000 entries is the reference importer's`, async () => {
-    equal(a.run('add', '-Q', '--no-provide', tree), (await f.do({ cmd: 'add', path: tree })).cid, 'root')
+    equal(a.run('add', '-Q', '--no-provide', tree), (await f.do({ cmd: 'add', path: tree, timeout: 240000 })).cid, 'root')
   })
   await check(`${name}: it identifies a cairn node, and pings it`, async () => {
     await eventually(10, 'identify', async () => {
