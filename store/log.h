@@ -6,7 +6,7 @@
 #ifndef STORE_LOG_H
 #define STORE_LOG_H
 
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_level { LOG_NONE = -1, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* What is shown: set once at the start (default LOG_WARN; CAIRN_LOG in tools). */
 void log_set_level(enum log_level level);

@@ -43,7 +43,7 @@ static inline void scratch_remove(const char *dir)
 /* The bytes of a file, to free(); NULL if there is none. */
 static inline uint8_t *scratch_read(const char *dir, const char *name, size_t *len)
 {
-	char path[2 * SCRATCH_MAX];
+	char path[4096];
 	uint8_t *data = NULL;
 	struct stat st;
 

@@ -181,11 +181,13 @@ static char *default_repo(void)
 	return out;
 }
 
-static void set_log_level(void)
+/* A command says itself what failed, in one line; the daemon has only its log. */
+static void set_log_level(bool daemon)
 {
 	static const char *const names[] = { "error", "warn", "info", "debug" };
 	const char *want = getenv("CAIRN_LOG");
 
+	log_set_level(daemon ? LOG_WARN : LOG_NONE);
 	for (int i = 0; want && i < 4; i++)
 		if (!strcmp(want, names[i]))
 			log_set_level(i);
@@ -229,7 +231,6 @@ int main(int argc, char **argv)
 	int status = EXIT_MISUSE;
 
 	signal(SIGPIPE, SIG_IGN);
-	set_log_level();
 	argc = take_globals(&cx, argc, argv, &help);
 	if (argc < 0) {
 		fprintf(stderr, "cairn: --repo needs a directory\n");
@@ -249,6 +250,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name))
 			continue;
 		cx.command = &commands[i];
+		set_log_level(commands[i].run == cmd_daemon);
 		if (help) {
 			command_usage(stdout, &commands[i]);
 			status = 0;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # CAR files through the command: export, import, mounts, and files that lie.
 . "$(dirname "$0")/../lib.sh"
-F=$(cd "$(dirname "$0")/../fixtures/car" && pwd)
+# go-car's files are not kept here (tests/fixtures/README).
+F=${CAIRN_CONFORMANCE:+$CAIRN_CONFORMANCE/go-car/v2/testdata}
 same() { cmp -s "$1" "$2"; }
 # refused NAME FILE: import exits 1 with one line, which the file $T/err has.
 refused() { fails_with 1 "$1" c "${3:-b}" import "$2"; }
@@ -69,15 +70,19 @@ fails_with 1 "a_full_disk_is_said" c a export -o /dev/full "$cid"
 fails_with 1 "a_folder_that_is_not_there_is_said" c a export -o "$T/nowhere/x.car" "$cid"
 
 # ---- files that others made ----
-for f in simple-unixfs sample-unixfs-v2 sample-rw-bs-v2 sample-v1; do
+if [ -n "$F" ]; then
+for f in sample-unixfs-v2 sample-rw-bs-v2 sample-v1; do
 	check "imports_$f" c d import "$F/$f.car"
 	check "imports_${f}_from_a_pipe" sh -c "cat '$F/$f.car' | '$CAIRN' --repo '$T/d' import -"
 done
 c d export bafy2bzaced4ueelaegfs5fqu4tzsh6ywbbpfk3cxppupmxfdhbpbhzawfw5oy | cmp -s - "$F/sample-v1.car" &&
 	ok "exports_the_bytes_that_go_car_does" || not_ok "exports_the_bytes_that_go_car_does"
-for f in sample-corrupt-pragma sample-rootless-v42 sample-v1-with-zero-len-section2 badheaderlength badsectionlength; do
+for f in sample-corrupt-pragma sample-rootless-v42 sample-v1-with-zero-len-section2; do
 	refused "b85_refuses_$f" "$F/$f.car" d
 done
+else
+	skip "files_that_go-car_made" "CAIRN_CONFORMANCE names no copy of them"
+fi
 
 # ---- damage ----
 size=$(stat -c %s "$T/x.car")
@@ -157,16 +162,18 @@ if [ -e /dev/fuse ] && repo k && daemon k; then
 	[ "$(c k status --json | jq -r '.mounts[0].source')" = "$T/x.car" ] && ok "status_says_which" || not_ok "status_says_which"
 	[ "$(c k stat --json | jq .blocks)" = 0 ] && ok "nothing_was_imported" || not_ok "nothing_was_imported"
 	check "and_goes" c k umount "$T/m"
-	check "a_v2_is_mounted" c k mount "$F/sample-unixfs-v2.car" "$T/m"
-	[ "$(find "$T/m" -type f | wc -l)" -gt 0 ] && ok "and_shows_a_file" || not_ok "and_shows_a_file"
-	check "which_goes_too" c k umount "$T/m"
+	if [ -n "$F" ]; then
+		check "a_v2_is_mounted" c k mount "$F/sample-unixfs-v2.car" "$T/m"
+		[ "$(find "$T/m" -type f | wc -l)" -gt 0 ] && ok "and_shows_a_file" || not_ok "and_shows_a_file"
+		check "which_goes_too" c k umount "$T/m"
+		fails_with 2 "a_car_of_several_roots_is_refused" c k mount "$F/sample-rw-bs-v2.car" "$T/m"
+	fi
 	check "a_damaged_car_is_mounted" c k mount --timeout 2 "$T/bad.car" "$T/m"
 	cmp -s "$T/tree/hello" "$T/m/hello" && ok "and_shows_what_is_right" || not_ok "and_shows_what_is_right"
 	cat "$T/m/dir/large" >"$T/large" 2>/dev/null && not_ok "b85_the_damaged_block_is_an_error" || ok "b85_the_damaged_block_is_an_error"
 	c k umount "$T/m"
 	fails_with 1 "a_car_without_its_root_is_refused" timeout 20 "$CAIRN" --repo "$T/k" mount --timeout 2 "$T/none.car" "$T/m"
 	fails_with 1 "a_cut_car_is_refused" c k mount "$T/cut.car" "$T/m"
-	fails_with 2 "a_car_of_several_roots_is_refused" c k mount "$F/sample-rw-bs-v2.car" "$T/m"
 	fails_with 2 "a_folder_is_not_mounted_as_a_car" c k mount "$T/tree" "$T/m"
 	fails_with 2 "what_is_nothing_at_all_is_misuse" c k mount "$T/nothing.car" "$T/m"
 	check "the_daemon_still_answers" c k status
