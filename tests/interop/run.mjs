@@ -145,6 +145,12 @@ async function family (name, command) {
   await check(`${name}: the CID of a tree with symlinks, odd names and 10,000 entries is the reference importer's`, async () => {
     equal(a.run('add', '-Q', '--no-provide', tree), (await f.do({ cmd: 'add', path: tree, timeout: 240000 })).cid, 'root')
   })
+  if (name === 'js') {
+    await check('js: so is the CID under the older profile', async () => {
+      const profile = 'unixfs-v0-2015'
+      equal(a.run('add', '-Q', '--no-provide', '--profile', profile, tree), (await f.do({ cmd: 'add', path: tree, profile, timeout: 240000 })).cid, 'root')
+    })
+  }
   await check(`${name}: it identifies a cairn node, and pings it`, async () => {
     await eventually(10, 'identify', async () => {
       const known = await f.do({ cmd: 'known', id: middle.id })
