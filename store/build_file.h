@@ -16,6 +16,12 @@ struct built {
 	uint64_t size;	/* bytes of the file in it */
 };
 
+/* Links in a foreign tree may claim anything: a sum stays what a link can say. */
+static inline uint64_t tsize_sum(uint64_t a, uint64_t b)
+{
+	return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
 /*
  * Room that build_leaf() needs before and behind the data, for the profiles
  * that wrap a leaf in dag-pb.
