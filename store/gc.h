@@ -39,7 +39,8 @@ void gc_roots_remove(struct store *s, struct gc_roots *roots);
 /* There are roots that the provider did not give before; call before they are used. */
 void gc_roots_changed(struct store *s);
 
-/* A tree, of which not everything has to be here.  0 or an error to pass on. */
+/* A tree, of which not everything has to be here; it is only noted by this call.  0 or
+ * an error to pass on. */
 int gc_live(struct gc_mark *m, const struct cid *root);
 
 enum gc_phase { GC_MARK, GC_SWEEP, GC_COMPACT };

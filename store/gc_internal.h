@@ -17,6 +17,7 @@ struct gc_mark {
 	 * what is in use.  Raw blocks have none, and are not here. */
 	struct cidset whole, partly;
 	struct buf stack; /* nodes still to follow: binary CID, its length in a byte */
+	struct buf given; /* roots of providers, in the same form */
 	unsigned roots_at; /* roots_changed when they were asked for last */
 };
 

@@ -35,6 +35,7 @@ void gc_mark_release(struct gc_mark *m)
 	cidset_release(&m->whole);
 	cidset_release(&m->partly);
 	buf_release(&m->stack);
+	buf_release(&m->given);
 }
 
 static void add_live(struct gc_mark *m, const struct cid *cid)
@@ -162,7 +163,8 @@ static int walk(struct gc_mark *m, const struct cid *root, bool strict)
 
 int gc_live(struct gc_mark *m, const struct cid *root)
 {
-	return walk(m, root, false);
+	push(&m->given, root);
+	return m->given.failed ? -ENOMEM : 0;
 }
 
 static int mark_pin(void *arg, const struct pin *pin)
@@ -183,14 +185,20 @@ int gc_mark_pins(struct gc_mark *m)
 int gc_mark_roots(struct gc_mark *m)
 {
 	struct store *s = m->store;
+	struct cid root;
 	int r = 0;
 
 	/* Before they are asked, so that what comes meanwhile is asked for again. */
 	m->roots_at = s->roots_changed;
+	buf_clear(&m->given);
 	pthread_mutex_lock(&s->roots_lock);
 	for (struct gc_roots *g = s->roots; g && r >= 0; g = g->next)
 		r = g->each(g, m);
 	pthread_mutex_unlock(&s->roots_lock);
+	while (r >= 0 && m->given.len) {
+		pop(&m->given, &root);
+		r = walk(m, &root, false);
+	}
 	return r < 0 ? r : 0;
 }
 

@@ -30,6 +30,14 @@ void nameset_free(struct nameset *s)
 	free(s);
 }
 
+void nameset_clear(struct nameset *s)
+{
+	for (uint64_t i = 0; i <= s->mask / 64; i++)
+		/* Without writing to memory that was never used. */
+		if (atomic_load_explicit(&s->words[i], memory_order_relaxed))
+			atomic_store_explicit(&s->words[i], 0, memory_order_relaxed);
+}
+
 /* The probes of a hash are steps of an odd width from where it points. */
 static uint64_t step_of(uint64_t hash)
 {

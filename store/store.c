@@ -60,6 +60,7 @@ struct store *store_new(const char *path)
 	pthread_rwlock_init(&s->use, &use);
 	pthread_rwlockattr_destroy(&use);
 	pthread_mutex_init(&s->roots_lock, NULL);
+	pthread_mutex_init(&s->hold_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -99,6 +100,7 @@ void store_free(struct store *s)
 		pthread_mutex_destroy(&s->logs[i].append);
 	pthread_rwlock_destroy(&s->use);
 	pthread_mutex_destroy(&s->roots_lock);
+	pthread_mutex_destroy(&s->hold_lock);
 	pthread_mutex_destroy(&s->lock);
 	free(s->path);
 	free(s);
@@ -204,6 +206,13 @@ int store_open(struct store **out, const char *dir, unsigned flags,
 		return -ENOMEM;
 	s->writable = flags & STORE_WRITE;
 	s->cache_quota = cfg ? cfg->cache_quota : 0;
+	if (s->writable) {
+		s->used = nameset_new(USED_EXPECTED);
+		if (!s->used) {
+			r = -ENOMEM;
+			goto fail;
+		}
+	}
 	if (getrandom(&s->seed, sizeof s->seed, 0) != sizeof s->seed) {
 		r = -EIO;
 		goto fail;

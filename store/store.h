@@ -82,7 +82,7 @@ int store_keep(struct store *s, const struct multihash *name);
 /*
  * What is put or found by a put between the two stays until the second, whatever
  * a gc does: whoever puts a tree holds the store from before its first block until
- * its root is pinned.  Any number at a time.  0 or -ENOMEM.
+ * its root is pinned.  Any number at a time, any thread.  0; -EROFS without STORE_WRITE.
  */
 int store_hold(struct store *s);
 void store_unhold(struct store *s);

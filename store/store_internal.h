@@ -32,6 +32,8 @@
 #include "store/store.h"
 
 #define STORE_VERSION 1
+/* Names that holders are expected to put; more of them keep more garbage. */
+#define USED_EXPECTED (1u << 20)
 
 /* A flush begins at that much, or a second after the first block. */
 #define FLUSH_BYTES    (64u << 20)
@@ -89,8 +91,9 @@ struct store {
 	 */
 	pthread_rwlock_t use;
 	struct nameset *used; /* names put or found since holders or a gc are there */
-	unsigned holders;     /* under `use` */
-	bool collecting;      /* under `use` */
+	pthread_mutex_t hold_lock;
+	unsigned holders; /* under hold_lock */
+	bool collecting;  /* changed under both */
 	struct gc_mark *marked; /* while collecting, once complete; under `use` */
 	struct gc_roots *roots; /* under roots_lock */
 	pthread_mutex_t roots_lock;

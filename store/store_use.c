@@ -9,52 +9,37 @@
 #include "store/gc_internal.h"
 #include "store/store_internal.h"
 
-/* Names that holders are expected to put; more of them keep more garbage. */
-#define USED_EXPECTED (2u << 20)
-
-static int begin_use(struct store *s)
-{
-	if (!s->used)
-		s->used = nameset_new(USED_EXPECTED);
-	return s->used ? 0 : -ENOMEM;
-}
-
-/* Nobody counts on anything any more. */
-static void end_use(struct store *s)
-{
-	if (s->holders || s->collecting)
-		return;
-	nameset_free(s->used);
-	s->used = NULL;
-}
-
 int store_hold(struct store *s)
 {
-	pthread_rwlock_wrlock(&s->use);
-	int r = begin_use(s);
-	if (!r)
-		s->holders++;
-	pthread_rwlock_unlock(&s->use);
-	return r;
+	if (!s->used)
+		return -EROFS;
+	pthread_mutex_lock(&s->hold_lock);
+	/* What was used before by those who are done is no longer. */
+	if (!s->holders++ && !s->collecting)
+		nameset_clear(s->used);
+	pthread_mutex_unlock(&s->hold_lock);
+	return 0;
 }
 
 void store_unhold(struct store *s)
 {
-	pthread_rwlock_wrlock(&s->use);
+	pthread_mutex_lock(&s->hold_lock);
 	s->holders--;
-	end_use(s);
-	pthread_rwlock_unlock(&s->use);
+	pthread_mutex_unlock(&s->hold_lock);
 }
 
 int store_collect_begin(struct store *s)
 {
-	int r = -EBUSY;
+	int r = 0;
 
 	pthread_rwlock_wrlock(&s->use);
-	if (!s->collecting)
-		r = begin_use(s);
-	if (!r)
-		s->collecting = true;
+	pthread_mutex_lock(&s->hold_lock);
+	if (s->collecting)
+		r = -EBUSY;
+	else if (!s->holders)
+		nameset_clear(s->used);
+	s->collecting = true;
+	pthread_mutex_unlock(&s->hold_lock);
 	pthread_rwlock_unlock(&s->use);
 	return r;
 }
@@ -62,9 +47,10 @@ int store_collect_begin(struct store *s)
 void store_collect_end(struct store *s)
 {
 	pthread_rwlock_wrlock(&s->use);
+	pthread_mutex_lock(&s->hold_lock);
 	s->collecting = false;
 	s->marked = NULL;
-	end_use(s);
+	pthread_mutex_unlock(&s->hold_lock);
 	pthread_rwlock_unlock(&s->use);
 }
 
