@@ -933,7 +933,7 @@ static void the_index_takes_more_room_when_it_needs_it(void **state)
 		assert_int_equal(pending_add(&batch, &key, &at), 0);
 	}
 	pending_sort(&batch);
-	assert_int_equal(index_commit(ix, &batch, &(struct mark){ 1, 160000 }), 0);
+	assert_int_equal(index_commit(ix, &batch, (struct mark[LOGS]){ { 1, 160000 } }), 0);
 	for (uint32_t i = 0; i < 20000; i++) {
 		multihash_sha256(&name, &i, sizeof i);
 		record_name(&key, &name, 0);
