@@ -87,7 +87,8 @@ struct evicting {
 	struct store *store;
 	struct cached_segment victim;
 	struct pending names; /* that lie there */
-	uint32_t saved;
+	uint32_t saved; /* bytes */
+	size_t saved_names;
 };
 
 static bool was_read(const struct cached_segment *c, uint32_t offset)
@@ -136,8 +137,10 @@ static int take_record(void *arg, const uint8_t *name, size_t name_size,
 	r = record_decode(&rec, name - RECORD_HEADER, RECORD_HEADER);
 	if (!r)
 		r = store_append_again(s, &key, &rec, name + name_size);
-	if (!r)
+	if (!r) {
 		e->saved += span;
+		e->saved_names++;
+	}
 	return r;
 }
 
@@ -178,7 +181,6 @@ static int evict_one(struct store *s)
 	r = index_drop_all(s->index, &e.names);
 	if (r < 0)
 		goto out;
-	uint64_t dropped = (uint64_t)r;
 	r = segment_remove(&s->segments, e.victim.number);
 	if (r == -ENOENT)
 		r = 0;
@@ -189,7 +191,7 @@ static int evict_one(struct store *s)
 	memmove(s->cached, s->cached + 1, s->n_cached * sizeof *s->cached);
 	s->cached_disk -= e.victim.bytes;
 	s->segment_bytes -= e.victim.bytes;
-	s->evicted += dropped;
+	s->evicted += e.names.n - e.saved_names;
 	pthread_mutex_unlock(&s->lock);
 out:
 	free(e.victim.read);
