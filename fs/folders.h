@@ -16,21 +16,17 @@
 #define FS_FOLDERS_H
 
 #include "fs/folder.h"
+#include "fs/folder_ref.h"
 #include "fs/retain.h"
 #include "net/key.h"
 
 #include <stdatomic.h>
 
-#define FOLDER_NAME_MAX 64
 #define FOLDER_QUIET_MS	  30000	 /* a snapshot by itself, so long after the last change */
 #define FOLDER_MAX_AGE_MS 600000 /* and at the latest so long after the first */
 
 struct folders;
 struct store;
-
-/* Is it a name: 1 to 64 bytes of [A-Za-z0-9._-], not beginning with a dot or a
- * dash, and nothing that can be read as a CID or a peer id.  Branches too. */
-bool folder_name_ok(const char *name);
 
 /* [disk] Read what is there.  `repo` is the repository's directory; `source` as in
  * struct folder_config; all borrowed until folders_free(). */
@@ -67,11 +63,12 @@ int folders_each(struct folders *fs, int (*each)(void *arg, const struct folder_
 
 /*
  * [disk] Make one, with a first commit and a key.  root and attrs: what is in it,
- * version 0xff for nothing; parent: a commit its history goes on from, or 0xff.
- * -EEXIST, -EINVAL (the name), or an errno: then nothing is left of it.
+ * version 0xff for nothing.  -EEXIST, -EINVAL (the name), or an errno: then nothing
+ * is left of it.
  */
 struct folder_start {
-	struct cid root, attrs, parent;
+	struct cid root, attrs;
+	const char *message; /* of the commit; NULL: none */
 };
 int folders_create(struct folders *fs, const char *name, const struct folder_settings *settings,
 		   const struct folder_start *start);
