@@ -16,14 +16,9 @@
 #define FS_FOLDERS_H
 
 #include "fs/folder.h"
-#include "fs/folder_ref.h"
-#include "fs/retain.h"
-#include "net/key.h"
+#include "fs/folder_file.h"
 
 #include <stdatomic.h>
-
-#define FOLDER_QUIET_MS	  30000	 /* a snapshot by itself, so long after the last change */
-#define FOLDER_MAX_AGE_MS 600000 /* and at the latest so long after the first */
 
 struct folders;
 struct store;
@@ -35,14 +30,9 @@ int folders_new(struct folders **out, const char *repo, struct store *store,
 /* [disk] All uses have ended. */
 void folders_free(struct folders *fs);
 
-struct folder_settings {
-	const struct profile *profile;	/* fixed when it is made */
-	uint64_t quiet_ms, max_age_ms;	/* 0: not by itself */
-	struct retention keep;
-	uint64_t quota; /* bytes of changes not yet in a snapshot; 0: what the disk has */
-	bool publish;	/* each snapshot moves its name */
-};
-void folder_settings_default(struct folder_settings *out);
+/* Told when something of a folder is new: its head, its settings, that it is there
+ * or is gone.  Any thread, no lock held.  Once, before there is a second thread. */
+void folders_listen(struct folders *fs, void (*changed)(void *arg, const char *name), void *arg);
 
 struct folder_info {
 	char name[FOLDER_NAME_MAX + 1];
@@ -82,7 +72,8 @@ int folders_configure(struct folders *fs, const char *name, const struct folder_
 
 struct folder_use;
 
-#define FOLDER_USE_MOUNT 1u /* shown by a mount of its own: one at a time */
+#define FOLDER_USE_MOUNT  1u /* shown by a mount: one at a time */
+#define FOLDER_USE_CLOSED 2u /* it need not be open: only that it is not removed */
 
 /*
  * [disk] Open, or share what is open.  -ENOENT; -EBUSY (FOLDER_USE_MOUNT, and
@@ -91,7 +82,7 @@ struct folder_use;
 int folders_use(struct folders *fs, const char *name, unsigned flags, struct folder_use **out);
 /* [disk] The last one closes it.  The error of the last sync. */
 int folder_unuse(struct folder_use *u);
-struct folder *folder_used(struct folder_use *u);
+struct folder *folder_used(struct folder_use *u); /* NULL: it need not be open, and is not */
 const char *folder_use_name(const struct folder_use *u);
 void folder_use_info(struct folder_use *u, struct folder_info *out);
 
@@ -99,7 +90,8 @@ void folder_use_info(struct folder_use *u, struct folder_info *out);
  * What a mount wants to know: something changed that did not come through it
  * (restore, checkout), so what the kernel has cached of a name or of an inode's
  * attributes and data is to be dropped.  Called on the thread that changes, with
- * no lock of the folder held.  NULL: no longer; then no call is under way.
+ * no lock of the folder held.  Only of the use that is the
+ * mount.  NULL: no longer; then no call is under way.
  */
 struct folder_changed {
 	void (*entry)(void *arg, uint64_t dir, const char *name);
