@@ -161,6 +161,7 @@ static const struct {
 	{ "providers", handle_providers }, { "add", handle_add },
 	{ "publish", handle_publish },	   { "resolve", handle_resolve },
 	{ "mount", handle_mount },	   { "umount", handle_umount },
+	{ "folder", handle_folder },
 	{ "sync", handle_sync },	   { "mend", handle_mend },
 };
 

@@ -79,6 +79,19 @@ static const struct command commands[] = {
 	  "  --ttl S        seconds others may keep it without asking again (default 300)\n" },
 	{ "resolve", cmd_resolve, "[--refresh] [--json] NAME", "what a name points at",
 	  "  --refresh   ask the network even if the last answer is still fresh\n" },
+	{ "folder", cmd_folder, "create|list|remove|status|config [ARGUMENTS]",
+	  "folders of your own: writable, with history",
+	  "  create NAME [--from SOURCE|DIR] [--profile P] [--publish]\n"
+	  "                      make one, print its name for others (k51…)\n"
+	  "  list                all of them\n"
+	  "  status [NAME]       what changed, the last snapshot, is it published\n"
+	  "  config NAME [SETTING [VALUE]]\n"
+	  "    quiet 30s         a snapshot by itself so long after the last change, or off\n"
+	  "    max-age 10m       and at the latest so long after the first, or off\n"
+	  "    keep all          which snapshots stay: hourly=24,daily=30,weekly=8,...\n"
+	  "    quota off         bytes of changes that no snapshot has yet: 20G\n"
+	  "    publish off       on: each snapshot moves the folder's name\n"
+	  "  remove NAME [-f]    remove it; -f: also changes that no snapshot has\n" },
 	{ "mount", cmd_mount, "[SOURCE] DIR", "show a tree, a name, or everything at DIR",
 	  "  --timeout S     how long a read waits for the network (default 60)\n"
 	  "  --allow-other   let other users in\n"
