@@ -30,8 +30,9 @@ int folders_new(struct folders **out, const char *repo, struct store *store,
 /* [disk] All uses have ended. */
 void folders_free(struct folders *fs);
 
-/* Told when something of a folder is new: its head, its settings, that it is there
- * or is gone.  Any thread, no lock held.  Once, before there is a second thread. */
+/* Told when something of a folder is new: its head, its settings, that it is opened
+ * or closed, there or gone.  Any thread; it may not call anything here.  One listener;
+ * NULL: none any more, and no call is under way. */
 void folders_listen(struct folders *fs, void (*changed)(void *arg, const char *name), void *arg);
 
 struct folder_info {
@@ -65,6 +66,15 @@ int folders_create(struct folders *fs, const char *name, const struct folder_set
 /* [disk] -ENOENT, -EBUSY (in use), -ENOTEMPTY (unless `force`: changes that no
  * snapshot has). */
 int folders_remove(struct folders *fs, const char *name, bool force);
+/* The working tree of one that is open; -ENOENT, or -EAGAIN (it is not open, or is
+ * being opened or closed). */
+int folders_peek(struct folders *fs, const char *name, struct folder_state *out);
+/* [disk] The head, the root of its tree, and the key; for publishing. */
+int folders_head(struct folders *fs, const char *name, struct secret_key *key,
+		 struct cid *commit, struct cid *root);
+/* [disk] Note that its name points at that commit; version 0xff: at none any more. */
+int folders_published(struct folders *fs, const char *name, const struct cid *commit);
+
 /* [disk] Change settings durably; the profile is left as it is.  Counts at once. */
 int folders_configure(struct folders *fs, const char *name, const struct folder_settings *to);
 
