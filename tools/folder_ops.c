@@ -172,6 +172,16 @@ static int op_list(struct folder_op *op)
 	return 0;
 }
 
+static int op_find(struct folder_op *op)
+{
+	struct folder_info info;
+	int r = find(op, &info);
+
+	if (r == 0)
+		op->reply = describe(&info);
+	return r;
+}
+
 static int op_remove(struct folder_op *op)
 {
 	bool force = json_is_true(json_object_get(op->args, "force"));
@@ -309,6 +319,7 @@ static const struct {
 } ops[] = {
 	{ "create", op_create },
 	{ "list", op_list },
+	{ "find", op_find },
 	{ "remove", op_remove },
 	{ "config", op_config },
 	{ "status", op_status },

@@ -73,10 +73,12 @@ static const struct command commands[] = {
 	  "With a daemon running, damaged blocks are fetched again from peers.  Without one, an\n"
 	  "index that cannot be used is made anew, and damaged blocks are dropped.  Exits with\n"
 	  "1 if blocks are lost.\n" },
-	{ "publish", cmd_publish, "[--lifetime H] [--ttl S] CID", "point this node's name at a tree, print the name",
+	{ "publish", cmd_publish, "[--lifetime H] [--ttl S] CID | FOLDER", "point this node's name at a tree, or a folder's at it",
 	  "  --lifetime H   hours until the record expires (default 48; it is renewed\n"
 	  "                 every 4 while the daemon runs)\n"
-	  "  --ttl S        seconds others may keep it without asking again (default 300)\n" },
+	  "  --ttl S        seconds others may keep it without asking again (default 300)\n"
+	  "Of a FOLDER its own name is printed, and moved with each snapshot from now on; that\n"
+	  "is `cairn folder config FOLDER publish on`.\n" },
 	{ "resolve", cmd_resolve, "[--refresh] [--json] NAME", "what a name points at",
 	  "  --refresh   ask the network even if the last answer is still fresh\n" },
 	{ "folder", cmd_folder, "create|list|remove|status|config [ARGUMENTS]",
