@@ -2,6 +2,7 @@
 
 #include "store/error.h"
 #include "store/log.h"
+#include "store/store.h"
 
 #include <dirent.h>
 #include <sodium.h>
@@ -89,7 +90,7 @@ static int load_all(struct folders *fs)
 }
 
 int folders_new(struct folders **out, const char *repo, struct store *store,
-		struct block_source *source)
+		struct block_source *waiting)
 {
 	struct folders *fs = calloc(1, sizeof *fs);
 	int r;
@@ -99,7 +100,8 @@ int folders_new(struct folders **out, const char *repo, struct store *store,
 		return -ENOMEM;
 	}
 	fs->store = store;
-	fs->source = source;
+	fs->source = store_source(store);
+	fs->waiting = waiting ? waiting : fs->source;
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_mutex_init(&fs->making, NULL);
 	pthread_mutex_init(&fs->telling, NULL);

@@ -23,10 +23,13 @@
 struct folders;
 struct store;
 
-/* [disk] Read what is there.  `repo` is the repository's directory; `source` as in
- * struct folder_config; all borrowed until folders_free(). */
+/*
+ * [disk] Read what is there.  `repo` is the repository's directory; `waiting` is a
+ * source that may wait for the network, for snapshots and restores of what is not all
+ * here (NULL: the store alone); all borrowed until folders_free().
+ */
 int folders_new(struct folders **out, const char *repo, struct store *store,
-		struct block_source *source);
+		struct block_source *waiting);
 /* [disk] All uses have ended. */
 void folders_free(struct folders *fs);
 
@@ -122,6 +125,34 @@ struct snapshot_made {
  */
 int folder_snapshot(struct folder_use *u, const char *message, atomic_bool *cancel,
 		    struct snapshot_made *out);
+
+/*
+ * [disk] Put back what paths of an old version were (`commit`: of any folder): each
+ * as a whole, by reference, in the place of whatever is there now, an entry of the top
+ * directory and below.  Directories that lead to it are made if they are not there.
+ * Without paths all that the version has is put back; what it does not have stays.
+ * Nothing is ever followed: what stands in the way and is no directory is -ENOTDIR.
+ * -ENOENT: the version has no such path.  After an error `where` (PATH_MAX bytes) is
+ * the path it is about; paths before it were put back.
+ */
+int folder_restore(struct folder_use *u, const struct cid *commit, const char *const *paths,
+		   size_t n, char *where);
+
+/*
+ * [disk] Make the whole folder what it was, after a snapshot of what is there (*before).
+ * With a branch (NULL: none) whose head `commit` is, snapshots go on from that one; else
+ * the next goes on from the present one.  What is the same in both keeps its inode.
+ */
+int folder_checkout(struct folder_use *u, const struct cid *commit, const char *branch,
+		    atomic_bool *cancel, struct snapshot_made *before);
+
+/* [disk] A name for the head, or no more.  As folder_file_add() and _drop(). */
+int folder_branch_add(struct folder_use *u, const char *branch);
+int folder_branch_drop(struct folder_use *u, const char *branch);
+/* All of them, until each() returns non-zero, which is returned.  each() may not call
+ * anything here. */
+int folder_branches(struct folder_use *u,
+		    int (*each)(void *arg, const struct folder_branch *b, bool current), void *arg);
 
 /*
  * [disk] What is kept of the history from the head back, the newest first, until

@@ -3,6 +3,7 @@
  *	folders.c	which there are, who uses them
  *	folders_make.c	making and removing
  *	folders_past.c	snapshots, branches, history
+ *	folders_restore.c	putting old versions back
  *
  * Locks, each taken before those below it:
  *	managed.work	one snapshot, restore or change of a branch at a time
@@ -44,7 +45,7 @@ struct folder_use {
 struct folders {
 	char *repo;
 	struct store *store;
-	struct block_source *source;
+	struct block_source *source, *waiting;
 	pthread_mutex_t lock, making; /* making: one is made or removed; taken first of all */
 	struct managed *all;
 	pthread_mutex_t telling; /* `changed` is called */

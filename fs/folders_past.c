@@ -49,7 +49,7 @@ static int build(struct snapshotting *s)
 				    .read = read_frozen,
 				    .arg = s->frozen,
 				    .profile = s->m->file.settings.profile, /* never changes */
-				    .source = fs->source,
+				    .source = fs->waiting,
 				    .sink = &sink,
 				    .cancel = s->cancel };
 	int r = snapshot_build(&job);
@@ -210,4 +210,40 @@ int folder_history(struct folder_use *u, size_t max,
 	history_end(&h);
 	buf_release(&t.message);
 	return r == ERR_MISSING ? 0 : r;
+}
+
+/* ---- branches ---- */
+
+static int add_branch(void *arg, struct folder_file *f)
+{
+	return folder_file_add(f, arg, folder_file_head(f));
+}
+
+int folder_branch_add(struct folder_use *u, const char *branch)
+{
+	return managed_update(u->of, add_branch, (void *)branch);
+}
+
+static int drop_branch(void *arg, struct folder_file *f)
+{
+	return folder_file_drop(f, arg);
+}
+
+int folder_branch_drop(struct folder_use *u, const char *branch)
+{
+	return managed_update(u->of, drop_branch, (void *)branch);
+}
+
+int folder_branches(struct folder_use *u,
+		    int (*each)(void *arg, const struct folder_branch *b, bool current), void *arg)
+{
+	struct folders *fs = u->of->folders;
+	int r = 0;
+
+	pthread_mutex_lock(&fs->lock);
+	const struct folder_file *f = &u->of->file;
+	for (size_t i = 0; r == 0 && i < f->n_branches; i++)
+		r = each(arg, &f->branches[i], i == f->current);
+	pthread_mutex_unlock(&fs->lock);
+	return r;
 }

@@ -216,7 +216,7 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 		status = repo_store_fail(cx, r);
 		goto out;
 	}
-	r = folders_new(&d->folders, cx->repo, d->store, store_source(d->store));
+	r = folders_new(&d->folders, cx->repo, d->store, NULL);
 	if (r < 0) {
 		status = fail(cx, "cannot read the folders in %s: %s", cx->repo, err_text(r));
 		goto out;

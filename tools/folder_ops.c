@@ -311,6 +311,118 @@ static int op_snapshot(struct folder_op *op)
 	return 0;
 }
 
+/* ---- restore, checkout, branch ---- */
+
+static int op_restore(struct folder_op *op)
+{
+	json_t *list = json_object_get(op->args, "paths");
+	size_t n = json_array_size(list);
+	const char **paths = calloc(n + 1, sizeof *paths);
+	char where[PATH_MAX] = "";
+	struct folder_info info;
+	struct folder_use *u;
+	struct cid commit;
+	int r = paths ? take_cid(op, "commit", &commit) : failed(op, -ENOMEM, "out of memory");
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (!(paths[i] = json_string_value(json_array_get(list, i))))
+			r = failed(op, -EINVAL, "a path is no text");
+	if (r == 0)
+		r = use(op, &info, &u);
+	if (r == 0) {
+		r = folder_restore(u, &commit, paths, n, where);
+		folder_unuse(u);
+		if (r == -ENOENT)
+			failed(op, r, "%s: that snapshot has no such file or folder", where);
+		else if (r == -ENOTDIR)
+			failed(op, r, "%s: what leads there is no folder now", where);
+		else if (r < 0)
+			failed(op, r, "cannot restore %s: %s", *where ? where : info.name, err_text(r));
+	}
+	free(paths);
+	if (r == 0)
+		op->reply = describe(&info);
+	return r;
+}
+
+static int is_branch(void *arg, const struct folder_branch *b, bool current)
+{
+	return !strcmp(arg, b->name);
+}
+
+static int op_checkout(struct folder_op *op)
+{
+	const char *branch = text_of(op, "branch");
+	char id[SHORT_ID + 1], was[SHORT_ID + 1];
+	struct snapshot_made before;
+	struct folder_info info;
+	struct folder_use *u;
+	struct cid commit;
+	int r = take_cid(op, "commit", &commit);
+
+	if (r == 0)
+		r = use(op, &info, &u);
+	if (r < 0)
+		return r;
+	/* A word may be a short id as well. */
+	if (branch && !folder_branches(u, is_branch, (void *)branch))
+		branch = NULL;
+	r = folder_checkout(u, &commit, branch, op->cancel, &before);
+	folder_use_info(u, &info);
+	folder_unuse(u);
+	if (r < 0)
+		return failed(op, r, "cannot check that out in '%s': %s", info.name, err_text(r));
+	op->reply = json_pack("{s:s, s:s, s:s}", "id", short_id(&commit, id), "branch", info.branch,
+			      "before", short_id(&before.commit, was));
+	return 0;
+}
+
+static int add_branch(void *arg, const struct folder_branch *b, bool current)
+{
+	char id[SHORT_ID + 1], head[CID_TEXT_MAX];
+
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:b}", "name", b->name, "id",
+					     short_id(&b->head, id), "head",
+					     cid_text(&b->head, head), "current", current));
+	return 0;
+}
+
+static int op_branch(struct folder_op *op)
+{
+	const char *branch = text_of(op, "branch");
+	bool drop = json_is_true(json_object_get(op->args, "drop"));
+	struct folder_info info;
+	struct folder_use *u;
+	int r = find(op, &info);
+
+	if (r == 0)
+		r = folders_use(op->folders, info.name, FOLDER_USE_CLOSED, &u);
+	if (r < 0)
+		return r;
+	if (branch)
+		r = drop ? folder_branch_drop(u, branch) : folder_branch_add(u, branch);
+	if (r == 0) {
+		json_t *list = json_array();
+		folder_branches(u, add_branch, list);
+		op->reply = json_pack("{s:o}", "branches", list);
+	}
+	folder_unuse(u);
+	switch (r) {
+	case -EINVAL:
+		return failed(op, r, "a branch's name is made as a folder's is");
+	case -EEXIST:
+		return failed(op, r, "'%s' has a branch '%s' already", info.name, branch);
+	case -ENOENT:
+		return failed(op, r, "'%s' has no branch '%s'", info.name, branch);
+	case -EBUSY:
+		return failed(op, r, "'%s' is the branch that '%s' is on", branch, info.name);
+	case -ENOSPC:
+		return failed(op, r, "'%s' has %d branches, and can have no more", info.name, FOLDER_BRANCHES_MAX);
+	default:
+		return r < 0 ? failed(op, r, "cannot keep the branches of '%s': %s", info.name, err_text(r)) : r;
+	}
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -324,6 +436,9 @@ static const struct {
 	{ "config", op_config },
 	{ "status", op_status },
 	{ "snapshot", op_snapshot },
+	{ "restore", op_restore },
+	{ "checkout", op_checkout },
+	{ "branch", op_branch },
 };
 
 int folder_op_run(struct folder_op *op)
@@ -354,7 +469,7 @@ static int do_here(struct context *cx, json_t *request, json_t **reply)
 		return repo_store_fail(cx, r);
 	op.store = s;
 	op.source = store_source(s);
-	r = folders_new(&op.folders, cx->repo, s, op.source);
+	r = folders_new(&op.folders, cx->repo, s, NULL);
 	if (r < 0) {
 		status = fail(cx, "cannot read the folders: %s", err_text(r));
 		goto out;
