@@ -7,6 +7,4 @@ struct frozen_view *frozen_view(struct frozen *z) { return NULL; }
 int frozen_read(struct frozen *z, const struct frozen_file *file, uint64_t offset, void *buf, size_t len) { return -ENOSYS; }
 int folder_thaw(struct folder *f, struct frozen *z) { return -ENOSYS; }
 void folder_unfreeze(struct folder *f, struct frozen *z) {}
-#include "store/dag_diff.h"
-int dag_diff(struct block_source *s, const struct cid *old, const struct cid *new, dag_diff_fn each, void *arg, struct misses *misses) { return -ENOSYS; }
 int folder_graft(struct folder *f, uint64_t dir, const char *name, const struct folder_graft *what, struct lack *lack) { return -ENOSYS; }
