@@ -18,18 +18,16 @@ static bool offline(struct shown *t)
 	return t->m->blocks->offline(t->m->blocks);
 }
 
-static void fetch_leaves(struct shown *t, const struct inode_info *i, uint64_t from,
-			 uint64_t n)
+void shown_ahead_leaves(struct shown *t, const struct cid *file, const struct cid *top,
+			uint64_t from, uint64_t n)
 {
 	struct misses leaves = { .max = LEAVES_MAX };
-	struct cid top = { .version = 0xff };
 
 	leaves.cids = malloc(LEAVES_MAX * sizeof *leaves.cids);
 	if (!leaves.cids)
 		return;
-	dag_leaves(t->tree.source, &i->cid, from, n, &leaves);
-	inodes_top(t->inodes, i->id, &top);
-	prefetch_add(t->prefetch, &leaves, &top, WANT_READAHEAD);
+	dag_leaves(t->tree.source, file, from, n, &leaves);
+	prefetch_add(t->prefetch, &leaves, top, WANT_READAHEAD);
 	free(leaves.cids);
 }
 
@@ -220,8 +218,12 @@ void shown_ahead_read(struct shown *t, uint64_t file, uint64_t offset, size_t le
 	if (offset == 0 && i.size <= SMALL_FILE)
 		small_file(t, &i);
 	if (i.cid.codec != CODEC_RAW &&
-	    readahead_read(t->readahead, file, offset, len, i.size, &from, &n))
-		fetch_leaves(t, &i, from, n);
+	    readahead_read(t->readahead, file, offset, len, i.size, &from, &n)) {
+		struct cid top = { .version = 0xff };
+
+		inodes_top(t->inodes, file, &top);
+		shown_ahead_leaves(t, &i.cid, &top, from, n);
+	}
 }
 
 void shown_ahead_lookup(struct shown *t, uint64_t dir, bool local)

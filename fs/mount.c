@@ -69,6 +69,8 @@ void mount_begin(struct mount *m, int r, void (*done)(void *arg, int result, str
 		r = m->blocks->work(m->blocks, check, on_checked, m);
 	if (r < 0) { /* else m->result is the pool's */
 		m->result = r;
+		if (m->kind->ended)
+			m->kind->ended(m);
 		free_parts(m);
 		node_post(m->node, report_start, m);
 	}
@@ -171,7 +173,7 @@ static int mount_session(struct mount *m)
 	int r;
 
 	snprintf(options, sizeof options,
-		 "%s,default_permissions,fsname=cairn,subtype=cairn%s", m->kind->options,
+		 "%s,default_permissions,fsname=cairn,subtype=cairn%s", m->options,
 		 m->allow_other ? ",allow_other" : "");
 	if (access("/dev/fuse", F_OK) < 0)
 		return -ENODEV;

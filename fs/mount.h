@@ -7,6 +7,7 @@
 
 #include "net/node.h"
 
+struct folder_use;
 struct mount;
 
 struct mount_options {
@@ -33,7 +34,7 @@ void mount_start(struct node *n, const struct mount_options *o,
  * tree (folder.h) alone; below the hidden .cairn/snapshots lie old versions.
  */
 struct folder_mount_options {
-	struct folder_use *use; /* with FOLDER_USE_MOUNT; taken over when *m is handed out */
+	struct folder_use *use; /* with FOLDER_USE_MOUNT; taken over, also on failure */
 	const char *dir;
 	uint64_t timeout_ms;
 	bool allow_other;

@@ -28,7 +28,6 @@
 /* What differs between mounts. */
 struct mount_kind {
 	const struct fuse_lowlevel_ops *ops; /* their userdata is the struct mount */
-	const char *options;		     /* of mount(2), begun: "ro,..." */
 	bool writable;
 
 	/* Loop thread: make what is shown ready.  0, and mount_opened() later, once; or
@@ -38,8 +37,8 @@ struct mount_kind {
 	void (*live)(struct mount *m);
 	/* Loop thread: call nobody back any more. */
 	void (*close)(struct mount *m);
-	/* Pool: the last that programs did; then their end.  The workers still answer
-	 * during the first, nobody asks after the second.  NULL: nothing to do. */
+	/* Pool: the last that programs did, while the workers still answer; and when
+	 * nobody asks any more, also if nobody ever did.  NULL: nothing to do. */
 	void (*flush)(struct mount *m);
 	void (*ended)(struct mount *m);
 	/* Free what the kind has, and the struct. */
@@ -64,6 +63,7 @@ struct mount {
 	gid_t gid;
 	char dir[PATH_MAX];
 	bool allow_other;
+	char options[32]; /* of mount(2), to which those that all have are added */
 
 	pthread_t workers[WORKERS_MAX];
 	struct fuse_buf bufs[WORKERS_MAX]; /* outlive a cancelled worker */
@@ -88,7 +88,7 @@ struct mount {
 
 /*
  * Make what every mount needs of its node, and what the kind builds on; kind,
- * node and allow_other are set.  0, -ENOMEM, -ENAMETOOLONG.
+ * node, options and allow_other are set.  0, -ENOMEM, -ENAMETOOLONG.
  */
 int mount_init(struct mount *m, const char *dir, struct block_source *extra);
 /*

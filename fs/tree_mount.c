@@ -188,7 +188,6 @@ static void tree_mount_stat(struct mount *m, struct mount_stat *out)
 
 static const struct mount_kind tree_kind = {
 	.ops = &tree_ops,
-	.options = "ro,nosuid,nodev",
 	.open = tree_open,
 	.live = tree_live,
 	.close = tree_close,
@@ -238,5 +237,6 @@ void mount_start(struct node *n, const struct mount_options *o,
 	t->m.kind = &tree_kind;
 	t->m.node = n;
 	t->m.allow_other = o->allow_other;
+	strcpy(t->m.options, "ro,nosuid,nodev");
 	mount_begin(&t->m, make_parts(t, o), done, arg);
 }

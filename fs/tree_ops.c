@@ -285,6 +285,16 @@ void tree_op_forget(struct shown *s, fuse_ino_t ino, uint64_t n)
 	inodes_forget(s->inodes, ino & ~s->bit, n);
 }
 
+void shown_reply_root(fuse_req_t req, struct shown *s)
+{
+	struct fuse_entry_param e;
+	struct inode_info i;
+
+	inodes_get(s->inodes, INODE_ROOT, &i); /* always there */
+	entry_of(s, &i, &e);
+	fuse_reply_entry(req, &e);
+}
+
 void shown_describe(struct shown *s, fuse_ino_t ino, char *out, size_t max)
 {
 	struct inode_info i;

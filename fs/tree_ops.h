@@ -35,12 +35,18 @@ void tree_op_getxattr(fuse_req_t req, struct shown *s, fuse_ino_t ino, const cha
 		      size_t size);
 void tree_op_forget(struct shown *s, fuse_ino_t ino, uint64_t n);
 
+/* Answer a look-up with the top. */
+void shown_reply_root(fuse_req_t req, struct shown *s);
+
 /* "path (CID)", and the top an inode lies in. */
 void shown_describe(struct shown *s, fuse_ino_t ino, char *out, size_t max);
 void shown_top(struct shown *s, fuse_ino_t ino, struct cid *out);
 
 /* ahead.c: `file` is read at `offset`; fetch what will be read next. */
 void shown_ahead_read(struct shown *s, uint64_t file, uint64_t offset, size_t len);
+/* Fetch the leaves of a file from byte `from` on that are not here. */
+void shown_ahead_leaves(struct shown *s, const struct cid *file, const struct cid *top,
+			uint64_t from, uint64_t n);
 /* A node was looked up in `dir`, and was here or was not; fetch the next ones. */
 void shown_ahead_lookup(struct shown *s, uint64_t dir, bool local);
 
