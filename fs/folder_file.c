@@ -129,7 +129,10 @@ char *folder_file_encode(const struct folder_file *f)
 		      f->branches[f->current].name, "branches", branches);
 	if (o && f->published.version != 0xff)
 		json_object_set_new(o, "published", json_string(cid_text(&f->published, cid)));
-	text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+	char *dump = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+	if (!dump || asprintf(&text, "%s\n", dump) < 0)
+		text = NULL;
+	free(dump);
 	json_decref(o);
 	return text;
 }

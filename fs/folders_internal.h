@@ -71,6 +71,10 @@ int managed_commit(struct folders *fs, const struct secret_key *key,
 		   const struct cid *attrs, const struct cid *parent, const char *message,
 		   struct cid *out);
 
+/* folder_snapshot(), by who has `work` already. */
+int managed_snapshot(struct managed *m, const char *message, atomic_bool *cancel,
+		     struct snapshot_made *out);
+
 /* Tell the mount, if there is one. */
 void managed_entry_changed(struct managed *m, uint64_t dir, const char *name);
 void managed_inode_changed(struct managed *m, uint64_t ino);

@@ -81,9 +81,9 @@ void history_begin(struct history *h, struct block_source *s, const struct cid *
 	h->past.time_ms = now_ms;
 }
 
-int history_next(struct history *h, struct past **out)
+int history_next(struct history *h, struct history_commit **out)
 {
-	struct past *p = &h->past;
+	struct history_commit *p = &h->past;
 	struct block *hold = NULL;
 	struct commit c;
 	int r;
@@ -120,7 +120,7 @@ void history_end(struct history *h)
 	h->hold = NULL;
 }
 
-static bool is_meant(const struct folder_at *at, const struct past *p)
+static bool is_meant(const struct folder_at *at, const struct history_commit *p)
 {
 	switch (at->kind) {
 	case AT_HEAD:
@@ -143,7 +143,7 @@ int history_find_from(struct block_source *s, const struct cid *head,
 		      int64_t now_ms, struct cid *out)
 {
 	struct history h;
-	struct past *p;
+	struct history_commit *p;
 	bool found = false;
 	int r;
 

@@ -17,7 +17,7 @@
 #define HISTORY_MAX 10000000 /* commits of one walk: ten years of one in half a minute */
 
 /* One commit.  Valid until the next step. */
-struct past {
+struct history_commit {
 	struct cid cid;
 	struct commit commit; /* as it says itself */
 	int64_t time_ms;      /* clamped */
@@ -43,13 +43,13 @@ struct history {
 	int64_t now_ms;
 	struct cid next; /* version 0xff: the end */
 	struct block *hold;
-	struct past past;
+	struct history_commit past;
 };
 void history_begin(struct history *h, struct block_source *s, const struct cid *head,
 		   const struct peer_id *folder, int64_t now_ms);
 /* 1 and *out, 0 at the end, -E2BIG after HISTORY_MAX, or an error of history_read();
  * h->next is then the commit it is about. */
-int history_next(struct history *h, struct past **out);
+int history_next(struct history *h, struct history_commit **out);
 void history_end(struct history *h);
 
 /*

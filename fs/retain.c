@@ -87,31 +87,28 @@ static int64_t period(enum retain_by kind, int64_t ms)
 	}
 }
 
-void retention_apply(const struct retention *r, const int64_t *times, size_t n, bool *keep)
+void retaining_begin(struct retaining *w, const struct retention *rule)
 {
-	struct {
-		uint32_t left;
-		int64_t newest; /* period of the last one kept */
-		bool any;
-	} by[RETAIN_KINDS] = { 0 };
-	int64_t time = INT64_MAX;
+	*w = (struct retaining){ .rule = *rule, .time_ms = INT64_MAX };
+}
 
-	for (int k = 0; k < RETAIN_KINDS; k++)
-		by[k].left = r->n[k];
-	for (size_t i = 0; i < n; i++) {
-		if (times[i] < time)
-			time = times[i];
-		keep[i] = r->all || i == 0;
-		for (int k = 0; k < RETAIN_KINDS; k++) {
-			int64_t p = period((enum retain_by)k, time);
+bool retaining_next(struct retaining *w, int64_t time_ms)
+{
+	bool keep = w->rule.all || !w->begun;
 
-			/* Of the newest ones all count, however close together. */
-			if (!by[k].left || (k != RETAIN_LAST && by[k].any && by[k].newest == p))
-				continue;
-			by[k].left--;
-			by[k].any = true;
-			by[k].newest = p;
-			keep[i] = true;
-		}
+	w->begun = true;
+	if (time_ms < w->time_ms)
+		w->time_ms = time_ms;
+	for (int k = 0; k < RETAIN_KINDS; k++) {
+		int64_t p = period((enum retain_by)k, w->time_ms);
+
+		/* Of the newest ones all count, however close together. */
+		if (!w->rule.n[k] || (k != RETAIN_LAST && w->last[k].any && w->last[k].period == p))
+			continue;
+		w->rule.n[k]--;
+		w->last[k].any = true;
+		w->last[k].period = p;
+		keep = true;
 	}
+	return keep;
 }

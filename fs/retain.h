@@ -26,10 +26,20 @@ int retention_parse(struct retention *out, const char *text);
 const char *retention_text(const struct retention *r, char out[RETAIN_TEXT_MAX]);
 
 /*
- * times[i]: ms of unix time, the newest snapshot first; keep[i] is set.  The
- * newest is always kept.  Times that do not fall (clocks of others) are taken as
- * no later than the one before.
+ * Go through a history, the newest snapshot first: is the next one kept, whose time is
+ * `time_ms` (unix time)?  The first always is.  Times that do not fall (clocks of
+ * others) are taken as no later than the one before.
  */
-void retention_apply(const struct retention *r, const int64_t *times, size_t n, bool *keep);
+struct retaining {
+	struct retention rule; /* `n`: how many are still to be kept */
+	int64_t time_ms;
+	struct {
+		int64_t period;
+		bool any;
+	} last[RETAIN_KINDS]; /* that was kept */
+	bool begun;
+};
+void retaining_begin(struct retaining *w, const struct retention *rule);
+bool retaining_next(struct retaining *w, int64_t time_ms);
 
 #endif

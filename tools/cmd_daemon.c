@@ -203,6 +203,11 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 		status = repo_store_fail(cx, r);
 		goto out;
 	}
+	r = folders_new(&d->folders, cx->repo, d->store, store_source(d->store));
+	if (r < 0) {
+		status = fail(cx, "cannot read the folders in %s: %s", cx->repo, err_text(r));
+		goto out;
+	}
 	d->seen = repo_seen(cx->repo);
 	uv_loop_init(&d->loop);
 	status = start(cx, d);
@@ -219,6 +224,7 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 	}
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
+	folders_free(d->folders);
 	seen_close(d->seen);
 	r = store_close(d->store);
 	d->store = NULL;

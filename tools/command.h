@@ -55,6 +55,7 @@ int cmd_verify(struct context *cx, int argc, char **argv);
 int cmd_repair(struct context *cx, int argc, char **argv);
 int cmd_publish(struct context *cx, int argc, char **argv);
 int cmd_resolve(struct context *cx, int argc, char **argv);
+int cmd_folder(struct context *cx, int argc, char **argv);
 int cmd_mount(struct context *cx, int argc, char **argv);
 int cmd_umount(struct context *cx, int argc, char **argv);
 int cmd_peers(struct context *cx, int argc, char **argv);

@@ -2,6 +2,7 @@
 #ifndef TOOLS_DAEMON_H
 #define TOOLS_DAEMON_H
 
+#include "fs/folders.h"
 #include "fs/mount.h"
 #include "net/node.h"
 
@@ -34,6 +35,7 @@ struct daemon {
 	struct secret_key key;
 	struct store *store;
 	struct seen *seen; /* or NULL */
+	struct folders *folders;
 	struct node *node;
 	struct server *server;
 	struct provide *provide;

@@ -14,6 +14,7 @@ void handle_providers(struct request *rq);
 void handle_add(struct request *rq);
 void handle_sync(struct request *rq);
 void handle_mend(struct request *rq);
+void handle_folder(struct request *rq);
 void handle_publish(struct request *rq);
 void handle_resolve(struct request *rq);
 void handle_mount(struct request *rq);

@@ -79,12 +79,27 @@ static const struct command commands[] = {
 	  "  --ttl S        seconds others may keep it without asking again (default 300)\n" },
 	{ "resolve", cmd_resolve, "[--refresh] [--json] NAME", "what a name points at",
 	  "  --refresh   ask the network even if the last answer is still fresh\n" },
-	{ "mount", cmd_mount, "[SOURCE] DIR", "show a tree, a name, or everything at DIR",
+	{ "folder", cmd_folder, "create|list|remove|status|config [ARGUMENTS]",
+	  "folders of your own: writable, with history",
+	  "  create NAME [--from SOURCE|DIR] [--profile P] [--publish]\n"
+	  "                      make one, print its name for others (k51…)\n"
+	  "  list                all of them\n"
+	  "  status [NAME]       what changed, the last snapshot, is it published\n"
+	  "  config NAME [SETTING [VALUE]]\n"
+	  "    quiet 30s         a snapshot by itself so long after the last change, or off\n"
+	  "    max-age 10m       and at the latest so long after the first, or off\n"
+	  "    keep all          which snapshots stay: hourly=24,daily=30,weekly=8,...\n"
+	  "    quota off         bytes of changes that no snapshot has yet: 20G\n"
+	  "    publish off       on: each snapshot moves the folder's name\n"
+	  "  remove NAME [-f]    remove it; -f: also changes that no snapshot has\n" },
+	{ "mount", cmd_mount, "[SOURCE] DIR", "show a folder, a tree, a name, or everything at DIR",
 	  "  --timeout S     how long a read waits for the network (default 60)\n"
 	  "  --allow-other   let other users in\n"
-	  "SOURCE is a CID, /ipfs/CID/path, a name, or /ipns/NAME/path; or a CAR file, which\n"
-	  "is read in place, without importing it.  Without SOURCE DIR shows /ipfs and\n"
-	  "/ipns.  Starts the daemon if none runs.\n" },
+	  "  --suid, --dev   of a folder, for root: let set-id programs and devices work\n"
+	  "SOURCE is a folder of this repository, to be read and written; a CID,\n"
+	  "/ipfs/CID/path, a name, or /ipns/NAME/path; or a CAR file, which is read in place,\n"
+	  "without importing it.  Without SOURCE DIR shows /ipfs and /ipns.  Starts the\n"
+	  "daemon if none runs.\n" },
 	{ "umount", cmd_umount, "DIR", "take a mount away", NULL },
 	{ "peers", cmd_peers, "[--json]", "who is connected, and what came from whom", NULL },
 	{ "connect", cmd_connect, "ADDRESS", "connect to a peer's multiaddr", NULL },

@@ -1,0 +1,300 @@
+#include "tools/folder_ops.h"
+
+#include "fs/history.h"
+#include "store/error.h"
+#include "store/import.h"
+#include "tools/client.h"
+#include "tools/folder_settings.h"
+#include "tools/repo.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CACHE_BYTES (4u << 20)
+
+static const char *text_of(struct folder_op *op, const char *key)
+{
+	return json_string_value(json_object_get(op->args, key));
+}
+
+__attribute__((format(printf, 3, 4))) static int failed(struct folder_op *op, int r,
+							const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(op->why, sizeof op->why, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+/* What every operation on one folder begins with. */
+static int find(struct folder_op *op, struct folder_info *out)
+{
+	const char *name = text_of(op, "name");
+
+	if (!name || !folder_name_ok(name))
+		return failed(op, -EINVAL, "'%.64s' is no name of a folder", name ? name : "");
+	if (folders_find(op->folders, name, out) < 0)
+		return failed(op, -ENOENT, "there is no folder '%s' (see cairn folder list)", name);
+	return 0;
+}
+
+/* "set": {key: value, ...} */
+static int take_settings(struct folder_op *op, struct folder_settings *s)
+{
+	json_t *set = json_object_get(op->args, "set"), *value;
+	const char *key;
+	char why[256];
+
+	json_object_foreach(set, key, value) {
+		const char *text = json_string_value(value);
+		int r = folder_setting_set(s, key, text ? text : "", why);
+		if (r < 0)
+			return failed(op, -EINVAL, "%s", why);
+	}
+	return 0;
+}
+
+/* Numbers and names; the working tree is not asked. */
+static json_t *describe(const struct folder_info *i)
+{
+	char id[PEER_TEXT_MAX], head[CID_TEXT_MAX], published[CID_TEXT_MAX];
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "name", i->name, "id",
+			      peer_name_text(&i->id, id), "branch", i->branch, "head",
+			      cid_text(&i->head, head), "mounted", i->mounted, "publish",
+			      i->settings.publish);
+
+	if (o && i->published.version != 0xff)
+		json_object_set_new(o, "published", json_string(cid_text(&i->published, published)));
+	return o;
+}
+
+/* ---- create, list, remove, config ---- */
+
+static int import_dir(struct folder_op *op, const char *path, const struct profile *profile,
+		      struct cid *root)
+{
+	struct import_options io = { .profile = profile,
+				     .hidden = true,
+				     .seen = op->seen,
+				     .cancel = op->cancel };
+	struct import_result result;
+	int r = import_path(op->store, path, &io, &result);
+
+	if (r < 0)
+		return failed(op, r, "cannot add %s: %s", path, err_text(r));
+	if (!result.dirs)
+		return failed(op, -ENOTDIR, "%s is no directory", path);
+	*root = result.root;
+	return 0;
+}
+
+static int take_cid(struct folder_op *op, const char *key, struct cid *out)
+{
+	const char *text = text_of(op, key);
+
+	*out = (struct cid){ .version = 0xff };
+	if (text && cid_parse(out, text, strlen(text)) < 0)
+		return failed(op, -EINVAL, "'%s' is no CID", text);
+	return 0;
+}
+
+/* Tree and attributes of a snapshot, perhaps somebody else's. */
+static int take_commit(struct folder_op *op, const struct cid *cid, struct folder_start *start)
+{
+	struct block *hold = NULL;
+	struct commit c;
+	int r = history_read(op->source, cid, NULL, &c, &hold);
+
+	if (r < 0)
+		return failed(op, r, "cannot read the snapshot it is to begin with: %s", err_text(r));
+	start->root = c.root;
+	if (c.has_attrs)
+		start->attrs = c.attrs;
+	block_unref(hold);
+	return 0;
+}
+
+static int op_create(struct folder_op *op)
+{
+	const char *name = text_of(op, "name"), *path = text_of(op, "path"),
+		   *profile = text_of(op, "profile");
+	struct folder_settings s;
+	struct folder_start start = { .attrs = { .version = 0xff }, .message = text_of(op, "message") };
+	struct cid commit;
+	struct folder_info info;
+	int r;
+
+	if (!name || !folder_name_ok(name))
+		return failed(op, -EINVAL, "a folder's name is 1 to 64 letters, digits, dots, dashes and underscores, "
+					   "and looks like no CID");
+	folder_settings_default(&s);
+	if (profile)
+		s.profile = profile_find(profile);
+	if (!s.profile)
+		return failed(op, -EINVAL, "there is no profile '%.64s'", profile);
+	r = take_settings(op, &s);
+	if (r == 0)
+		r = take_cid(op, "root", &start.root);
+	if (r == 0)
+		r = take_cid(op, "commit", &commit);
+	if (r == 0 && commit.version != 0xff)
+		r = take_commit(op, &commit, &start);
+	if (r == 0 && folders_find(op->folders, name, &info) == 0)
+		r = failed(op, -EEXIST, "there is a folder '%s' already", name);
+	if (r == 0 && path)
+		r = import_dir(op, path, s.profile, &start.root);
+	if (r < 0)
+		return r;
+	r = folders_create(op->folders, name, &s, &start);
+	if (r < 0)
+		return failed(op, r, "cannot make the folder '%s': %s", name, err_text(r));
+	folders_find(op->folders, name, &info);
+	op->reply = describe(&info);
+	return 0;
+}
+
+static int list_one(void *arg, const struct folder_info *i)
+{
+	json_array_append_new(arg, describe(i));
+	return 0;
+}
+
+static int op_list(struct folder_op *op)
+{
+	json_t *list = json_array();
+
+	folders_each(op->folders, list_one, list);
+	op->reply = json_pack("{s:o}", "folders", list);
+	return 0;
+}
+
+static int op_remove(struct folder_op *op)
+{
+	bool force = json_is_true(json_object_get(op->args, "force"));
+	struct folder_info info;
+	int r = find(op, &info);
+
+	if (r < 0)
+		return r;
+	r = folders_remove(op->folders, info.name, force);
+	if (r == -EBUSY)
+		return failed(op, r, info.mounted ? "'%s' is mounted: unmount it first" : "'%s' is in use", info.name);
+	if (r == -ENOTEMPTY)
+		return failed(op, r, "'%s' has changes that no snapshot has: make one, or use --force", info.name);
+	if (r < 0)
+		return failed(op, r, "cannot remove '%s': %s", info.name, err_text(r));
+	op->reply = describe(&info);
+	return 0;
+}
+
+static int op_config(struct folder_op *op)
+{
+	struct folder_info info;
+	int r = find(op, &info);
+
+	if (r == 0)
+		r = take_settings(op, &info.settings);
+	if (r < 0)
+		return r;
+	if (json_object_size(json_object_get(op->args, "set"))) {
+		r = folders_configure(op->folders, info.name, &info.settings);
+		if (r < 0)
+			return failed(op, r, "cannot keep the settings of '%s': %s", info.name, err_text(r));
+	}
+	op->reply = folder_settings_json(&info.settings);
+	return 0;
+}
+
+/* ---- the table ---- */
+
+static const struct {
+	const char *op;
+	int (*run)(struct folder_op *op);
+} ops[] = {
+	{ "create", op_create },
+	{ "list", op_list },
+	{ "remove", op_remove },
+	{ "config", op_config },
+};
+
+int folder_op_run(struct folder_op *op)
+{
+	const char *name = text_of(op, "op");
+
+	for (size_t i = 0; name && i < sizeof ops / sizeof *ops; i++) {
+		if (strcmp(ops[i].op, name))
+			continue;
+		int r = ops[i].run(op);
+		if (r == 0 && !op->reply)
+			r = failed(op, -ENOMEM, "out of memory");
+		return r;
+	}
+	return failed(op, -EINVAL, "a folder cannot '%.32s'", name ? name : "");
+}
+
+/* ---- for the commands ---- */
+
+static int do_here(struct context *cx, json_t *request, json_t **reply)
+{
+	struct folder_op op = { .args = request, .cancel = &interrupted };
+	struct store *s = NULL;
+	int r, status = 0;
+
+	r = repo_store(cx->repo, STORE_WRITE, CACHE_BYTES, &s);
+	if (r < 0)
+		return repo_store_fail(cx, r);
+	op.store = s;
+	op.source = store_source(s);
+	r = folders_new(&op.folders, cx->repo, s, op.source);
+	if (r < 0) {
+		status = fail(cx, "cannot read the folders: %s", err_text(r));
+		goto out;
+	}
+	op.seen = repo_seen(cx->repo);
+	r = folder_op_run(&op);
+	seen_close(op.seen);
+	if (r == -EINVAL)
+		status = misuse(cx, "%s", op.why);
+	else if (r < 0)
+		status = fail(cx, "%s", op.why);
+	else
+		*reply = op.reply;
+	folders_free(op.folders);
+out:
+	r = store_close(s);
+	if (r < 0 && !status) {
+		json_decref(*reply);
+		*reply = NULL;
+		status = fail(cx, "the last writes to the store may be lost: %s", err_text(r));
+	}
+	return status;
+}
+
+int folder_ask(struct context *cx, json_t *request, json_t **reply)
+{
+	struct client *client;
+	int status;
+
+	*reply = NULL;
+	if (!request)
+		return fail(cx, "an argument is not UTF-8");
+	status = repo_need(cx);
+	if (status) {
+		json_decref(request);
+		return status;
+	}
+	signals_catch();
+	json_object_set_new(request, "cmd", json_string("folder"));
+	if (client_open(&client, cx->repo) < 0) {
+		status = do_here(cx, request, reply);
+		json_decref(request);
+		return status;
+	}
+	status = call_or_fail(cx, client, request, reply);
+	client_close(client);
+	return status;
+}
