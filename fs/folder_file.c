@@ -20,6 +20,7 @@ void folder_settings_default(struct folder_settings *out)
 		.quiet_ms = FOLDER_QUIET_MS,
 		.max_age_ms = FOLDER_MAX_AGE_MS,
 		.keep = { .all = true },
+		.ttl_ms = FOLDER_TTL_MS,
 	};
 }
 
@@ -53,7 +54,8 @@ static int take_settings(struct folder_settings *out, json_t *o)
 	if (!out->profile || !keep || retention_parse(&out->keep, keep) < 0 ||
 	    !json_is_integer(quota) || json_integer_value(quota) < 0 || !json_is_boolean(publish) ||
 	    take_seconds(&out->quiet_ms, json_object_get(o, "quiet")) < 0 ||
-	    take_seconds(&out->max_age_ms, json_object_get(o, "max-age")) < 0)
+	    take_seconds(&out->max_age_ms, json_object_get(o, "max-age")) < 0 ||
+	    take_seconds(&out->ttl_ms, json_object_get(o, "ttl")) < 0)
 		return ERR_MALFORMED;
 	out->quota = (uint64_t)json_integer_value(quota);
 	out->publish = json_is_true(publish);
@@ -122,10 +124,10 @@ char *folder_file_encode(const struct folder_file *f)
 	for (size_t i = 0; i < f->n_branches; i++)
 		json_object_set_new(branches, f->branches[i].name,
 				    json_string(cid_text(&f->branches[i].head, cid)));
-	o = json_pack("{s:i, s:s, s:o, s:o, s:s, s:I, s:b, s:s, s:o}", "version", FILE_VERSION,
+	o = json_pack("{s:i, s:s, s:o, s:o, s:s, s:I, s:b, s:o, s:s, s:o}", "version", FILE_VERSION,
 		      "profile", s->profile->name, "quiet", seconds(s->quiet_ms), "max-age",
 		      seconds(s->max_age_ms), "keep", retention_text(&s->keep, keep), "quota",
-		      (json_int_t)s->quota, "publish", s->publish, "branch",
+		      (json_int_t)s->quota, "publish", s->publish, "ttl", seconds(s->ttl_ms), "branch",
 		      f->branches[f->current].name, "branches", branches);
 	if (o && f->published.version != 0xff)
 		json_object_set_new(o, "published", json_string(cid_text(&f->published, cid)));

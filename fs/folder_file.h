@@ -14,6 +14,7 @@
 
 #define FOLDER_QUIET_MS	  30000	 /* a snapshot by itself, so long after the last change */
 #define FOLDER_MAX_AGE_MS 600000 /* and at the latest so long after the first */
+#define FOLDER_TTL_MS	  300000
 #define FOLDER_BRANCHES_MAX 256
 #define FOLDER_BRANCH	  "main" /* the first */
 
@@ -23,6 +24,7 @@ struct folder_settings {
 	struct retention keep;
 	uint64_t quota; /* bytes of changes not yet in a snapshot; 0: what the disk has */
 	bool publish;	/* each snapshot moves its name */
+	uint64_t ttl_ms; /* how long others may believe that without asking again */
 };
 void folder_settings_default(struct folder_settings *out);
 

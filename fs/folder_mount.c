@@ -30,6 +30,14 @@ static void on_inode_changed(void *arg, uint64_t ino)
 	notify_inode(fm->m.notify, ino);
 }
 
+/* The kernel keeps the list of snapshots too. */
+static void on_past_changed(void *arg)
+{
+	struct folder_mount *fm = arg;
+
+	notify_inode(fm->m.notify, PAST_BIT | INODE_SHELF);
+}
+
 /* ---- its life ---- */
 
 static void on_ready(void *arg)
@@ -45,7 +53,8 @@ static int folder_mount_open(struct mount *m)
 static void folder_live(struct mount *m)
 {
 	static const struct folder_changed changed = { .entry = on_entry_changed,
-						       .inode = on_inode_changed };
+						       .inode = on_inode_changed,
+						       .past = on_past_changed };
 
 	folder_use_watch(folder_mount_of(m)->use, &changed, m);
 }

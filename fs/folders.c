@@ -102,6 +102,7 @@ int folders_new(struct folders **out, const char *repo, struct store *store,
 	fs->source = source;
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_mutex_init(&fs->making, NULL);
+	pthread_mutex_init(&fs->telling, NULL);
 	folders_tidy(fs);
 	r = load_all(fs);
 	if (r < 0) {
@@ -124,14 +125,25 @@ void folders_free(struct folders *fs)
 	}
 	pthread_mutex_destroy(&fs->lock);
 	pthread_mutex_destroy(&fs->making);
+	pthread_mutex_destroy(&fs->telling);
 	free(fs->repo);
 	free(fs);
 }
 
 void folders_listen(struct folders *fs, void (*changed)(void *arg, const char *name), void *arg)
 {
+	pthread_mutex_lock(&fs->telling);
 	fs->changed = changed;
 	fs->changed_arg = arg;
+	pthread_mutex_unlock(&fs->telling);
+}
+
+void folders_tell(struct folders *fs, const char *name)
+{
+	pthread_mutex_lock(&fs->telling);
+	if (fs->changed)
+		fs->changed(fs->changed_arg, name);
+	pthread_mutex_unlock(&fs->telling);
 }
 
 void managed_info(const struct managed *m, struct folder_info *out)
@@ -197,6 +209,8 @@ static int file_copy(struct folder_file *out, const struct folder_file *f)
 	return 0;
 }
 
+static void managed_past_changed(struct managed *m);
+
 int managed_update(struct managed *m, int (*fn)(void *arg, struct folder_file *f), void *arg)
 {
 	struct folders *fs = m->folders;
@@ -223,8 +237,10 @@ int managed_update(struct managed *m, int (*fn)(void *arg, struct folder_file *f
 	}
 	pthread_mutex_unlock(&m->updating);
 	folder_file_release(&f);
-	if (r == 0 && fs->changed)
-		fs->changed(fs->changed_arg, m->name);
+	if (r == 0) {
+		folders_tell(fs, m->name);
+		managed_past_changed(m);
+	}
 	return r;
 }
 
@@ -305,8 +321,11 @@ int folders_use(struct folders *fs, const char *name, unsigned flags, struct fol
 	}
 	if (!(flags & FOLDER_USE_CLOSED)) {
 		pthread_mutex_lock(&m->opening);
+		bool was_open = m->folder;
 		r = open_it(m);
 		pthread_mutex_unlock(&m->opening);
+		if (r == 0 && !was_open)
+			folders_tell(fs, m->name);
 	}
 	if (r < 0) {
 		folder_unuse(u);
@@ -319,7 +338,8 @@ int folders_use(struct folders *fs, const char *name, unsigned flags, struct fol
 int folder_unuse(struct folder_use *u)
 {
 	struct folder_use **p;
-	bool last;
+	char name[FOLDER_NAME_MAX + 1];
+	bool last, closed = false;
 	int r = 0;
 
 	if (!u)
@@ -339,9 +359,66 @@ int folder_unuse(struct folder_use *u)
 	if (last && m->folder) {
 		r = folder_close(m->folder);
 		m->folder = NULL;
+		closed = true;
 	}
+	/* From here on it may be removed. */
+	strcpy(name, m->name);
 	pthread_mutex_unlock(&m->opening);
+	if (closed)
+		folders_tell(fs, name);
 	free(u);
+	return r;
+}
+
+int folders_peek(struct folders *fs, const char *name, struct folder_state *out)
+{
+	int r = -ENOENT;
+
+	/* With the list held it is not removed; `opening` is not waited for. */
+	pthread_mutex_lock(&fs->lock);
+	struct managed *m = folders_get(fs, name);
+	if (m && pthread_mutex_trylock(&m->opening)) {
+		r = -EAGAIN;
+	} else if (m) {
+		r = m->folder ? 0 : -EAGAIN;
+		if (r == 0)
+			folder_state(m->folder, out);
+		pthread_mutex_unlock(&m->opening);
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
+int folders_head(struct folders *fs, const char *name, struct secret_key *key,
+		 struct cid *commit, struct cid *root)
+{
+	struct cid attrs;
+
+	pthread_mutex_lock(&fs->lock);
+	struct managed *m = folders_get(fs, name);
+	if (m) {
+		*key = m->key;
+		*commit = *folder_file_head(&m->file);
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return m ? folders_commit_tree(fs, commit, root, &attrs) : -ENOENT;
+}
+
+static int set_published(void *arg, struct folder_file *f)
+{
+	f->published = *(const struct cid *)arg;
+	return 0;
+}
+
+int folders_published(struct folders *fs, const char *name, const struct cid *commit)
+{
+	struct folder_use *u;
+	int r = folders_use(fs, name, FOLDER_USE_CLOSED, &u);
+
+	if (r < 0)
+		return r;
+	r = managed_update(u->of, set_published, (void *)commit);
+	folder_unuse(u);
 	return r;
 }
 
@@ -387,5 +464,13 @@ void managed_inode_changed(struct managed *m, uint64_t ino)
 	pthread_mutex_lock(&m->calling);
 	if (m->watcher)
 		m->watcher->inode(m->watcher_arg, ino);
+	pthread_mutex_unlock(&m->calling);
+}
+
+static void managed_past_changed(struct managed *m)
+{
+	pthread_mutex_lock(&m->calling);
+	if (m->watcher)
+		m->watcher->past(m->watcher_arg);
 	pthread_mutex_unlock(&m->calling);
 }

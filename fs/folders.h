@@ -30,8 +30,9 @@ int folders_new(struct folders **out, const char *repo, struct store *store,
 /* [disk] All uses have ended. */
 void folders_free(struct folders *fs);
 
-/* Told when something of a folder is new: its head, its settings, that it is there
- * or is gone.  Any thread, no lock held.  Once, before there is a second thread. */
+/* Told when something of a folder is new: its head, its settings, that it is opened
+ * or closed, there or gone.  Any thread; it may not call anything here.  One listener;
+ * NULL: none any more, and no call is under way. */
 void folders_listen(struct folders *fs, void (*changed)(void *arg, const char *name), void *arg);
 
 struct folder_info {
@@ -65,6 +66,15 @@ int folders_create(struct folders *fs, const char *name, const struct folder_set
 /* [disk] -ENOENT, -EBUSY (in use), -ENOTEMPTY (unless `force`: changes that no
  * snapshot has). */
 int folders_remove(struct folders *fs, const char *name, bool force);
+/* The working tree of one that is open; -ENOENT, or -EAGAIN (it is not open, or is
+ * being opened or closed). */
+int folders_peek(struct folders *fs, const char *name, struct folder_state *out);
+/* [disk] The head, the root of its tree, and the key; for publishing. */
+int folders_head(struct folders *fs, const char *name, struct secret_key *key,
+		 struct cid *commit, struct cid *root);
+/* [disk] Note that its name points at that commit; version 0xff: at none any more. */
+int folders_published(struct folders *fs, const char *name, const struct cid *commit);
+
 /* [disk] Change settings durably; the profile is left as it is.  Counts at once. */
 int folders_configure(struct folders *fs, const char *name, const struct folder_settings *to);
 
@@ -89,13 +99,15 @@ void folder_use_info(struct folder_use *u, struct folder_info *out);
 /*
  * What a mount wants to know: something changed that did not come through it
  * (restore, checkout), so what the kernel has cached of a name or of an inode's
- * attributes and data is to be dropped.  Called on the thread that changes, with
- * no lock of the folder held.  Only of the use that is the
- * mount.  NULL: no longer; then no call is under way.
+ * attributes and data is to be dropped; or the head moved, and with it what there
+ * is of the past.  Called on the thread that changes, with no lock of the folder
+ * held.  Only of the use that is the mount.  NULL: no longer; then no call is under
+ * way.
  */
 struct folder_changed {
 	void (*entry)(void *arg, uint64_t dir, const char *name);
 	void (*inode)(void *arg, uint64_t ino);
+	void (*past)(void *arg);
 };
 void folder_use_watch(struct folder_use *u, const struct folder_changed *changed, void *arg);
 

@@ -47,9 +47,13 @@ struct folders {
 	struct block_source *source;
 	pthread_mutex_t lock, making; /* making: one is made or removed; taken first of all */
 	struct managed *all;
+	pthread_mutex_t telling; /* `changed` is called */
 	void (*changed)(void *arg, const char *name);
 	void *changed_arg;
 };
+
+/* Tell the listener. */
+void folders_tell(struct folders *fs, const char *name);
 
 /* With the lock. */
 struct managed *folders_get(struct folders *fs, const char *name);

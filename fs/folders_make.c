@@ -222,8 +222,8 @@ int folders_create(struct folders *fs, const char *name, const struct folder_set
 	if (r == 0)
 		r = folders_load(fs, name);
 	pthread_mutex_unlock(&fs->making);
-	if (r == 0 && fs->changed)
-		fs->changed(fs->changed_arg, name);
+	if (r == 0)
+		folders_tell(fs, name);
 	return r;
 }
 
@@ -282,7 +282,7 @@ int folders_remove(struct folders *fs, const char *name, bool force)
 		folders_load(fs, name);
 out:
 	pthread_mutex_unlock(&fs->making);
-	if (r == 0 && fs->changed)
-		fs->changed(fs->changed_arg, name);
+	if (r == 0)
+		folders_tell(fs, name);
 	return r;
 }

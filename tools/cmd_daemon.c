@@ -41,6 +41,21 @@ static void stop_network(struct daemon *d)
 	node_stop(d->node, on_node_stopped, d);
 }
 
+/* When mounts and snapshots have ended. */
+static void stop_if_quiet(struct daemon *d)
+{
+	if (d->stopping && !d->mounts && !d->keeper)
+		stop_network(d);
+}
+
+static void on_keeper_stopped(void *arg)
+{
+	struct daemon *d = arg;
+
+	d->keeper = NULL;
+	stop_if_quiet(d);
+}
+
 static void on_unmounted(void *arg)
 {
 	struct mounted *m = arg, **p;
@@ -52,8 +67,7 @@ static void on_unmounted(void *arg)
 	if (m->ended)
 		m->ended(m->ended_arg);
 	mounted_free(m);
-	if (d->stopping && !d->mounts)
-		stop_network(d);
+	stop_if_quiet(d);
 }
 
 int mounted_stop(struct mounted *m, void (*done)(void *arg), void *arg)
@@ -76,10 +90,7 @@ void daemon_stop(struct daemon *d)
 		return;
 	d->stopping = true;
 	server_stop(d->server);
-	if (!d->mounts) {
-		stop_network(d);
-		return;
-	}
+	keeper_stop(d->keeper, on_keeper_stopped, d);
 	for (m = d->mounts; m; m = next) {
 		next = m->next;
 		mounted_stop(m, NULL, NULL);
@@ -130,6 +141,8 @@ static int start(struct context *cx, struct daemon *d)
 	r = server_new(&d->server, d);
 	if (r >= 0)
 		r = provide_new(&d->provide, d->repo, &d->loop, d->node->routing);
+	if (r >= 0)
+		r = keeper_new(&d->keeper, d->folders, d->node);
 	if (r < 0) {
 		status = fail(cx, "cannot serve the control socket in %s: %s", d->repo, err_text(r));
 		if (d->server)

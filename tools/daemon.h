@@ -2,7 +2,7 @@
 #ifndef TOOLS_DAEMON_H
 #define TOOLS_DAEMON_H
 
-#include "fs/folders.h"
+#include "fs/keeper.h"
 #include "fs/mount.h"
 #include "net/node.h"
 
@@ -36,6 +36,7 @@ struct daemon {
 	struct store *store;
 	struct seen *seen; /* or NULL */
 	struct folders *folders;
+	struct keeper *keeper;
 	struct node *node;
 	struct server *server;
 	struct provide *provide;

@@ -64,12 +64,17 @@ int folder_setting_set(struct folder_settings *s, const char *key, const char *v
 	} else if (!strcmp(key, "quota")) {
 		r = parse_amount(&s->quota, value, sizes, INT64_MAX);
 		takes = "bytes, as in 500M or 20G, or off";
+	} else if (!strcmp(key, "ttl")) {
+		r = parse_amount(&s->ttl_ms, value, times, MS_MAX);
+		if (r == 0 && !s->ttl_ms)
+			r = -EINVAL;
+		takes = "seconds, or a time such as 30s, 10m, 2h, 1d";
 	} else if (!strcmp(key, "publish")) {
 		r = !strcmp(value, "on") || !strcmp(value, "off") ? 0 : -EINVAL;
 		s->publish = !strcmp(value, "on");
 		takes = "on or off";
 	} else {
-		snprintf(why, 256, "there is no setting '%.64s': there are quiet, max-age, keep, quota, publish", key);
+		snprintf(why, 256, "there is no setting '%.64s': there are quiet, max-age, keep, quota, publish, ttl", key);
 		return -ENOENT;
 	}
 	if (r < 0)
@@ -79,11 +84,12 @@ int folder_setting_set(struct folder_settings *s, const char *key, const char *v
 
 json_t *folder_settings_json(const struct folder_settings *s)
 {
-	char quiet[32], age[32], quota[32], keep[RETAIN_TEXT_MAX];
+	char quiet[32], age[32], quota[32], ttl[32], keep[RETAIN_TEXT_MAX];
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "profile", s->profile->name, "quiet",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "profile", s->profile->name, "quiet",
 			 amount_text(s->quiet_ms, times, quiet), "max-age",
 			 amount_text(s->max_age_ms, times, age), "keep",
 			 retention_text(&s->keep, keep), "quota",
-			 amount_text(s->quota, sizes, quota), "publish", s->publish ? "on" : "off");
+			 amount_text(s->quota, sizes, quota), "publish", s->publish ? "on" : "off", "ttl",
+			 amount_text(s->ttl_ms, times, ttl));
 }

@@ -11,6 +11,7 @@
  *	keep		all, or hourly=24,daily=30,... (fs/retain.h)
  *	quota		bytes, with K, M, G, T behind it, or off
  *	publish		on, off
+ *	ttl		as quiet, but not off
  * -ENOENT: there is no such setting; -EINVAL; then `why` (256 bytes) says what is
  * accepted.
  */

@@ -91,6 +91,7 @@ static const struct command commands[] = {
 	  "    keep all          which snapshots stay: hourly=24,daily=30,weekly=8,...\n"
 	  "    quota off         bytes of changes that no snapshot has yet: 20G\n"
 	  "    publish off       on: each snapshot moves the folder's name\n"
+	  "    ttl 5m            how long others may believe it without asking again\n"
 	  "  remove NAME [-f]    remove it; -f: also changes that no snapshot has\n" },
 	{ "mount", cmd_mount, "[SOURCE] DIR", "show a folder, a tree, a name, or everything at DIR",
 	  "  --timeout S     how long a read waits for the network (default 60)\n"
