@@ -31,7 +31,8 @@ struct kept {
 	bool gone;	      /* it was removed: to be freed when idle */
 	bool left;	      /* nobody has it open, and it may have changes */
 	bool announced;	      /* since we run */
-	uint64_t not_before;  /* loop time: no snapshot earlier, no publishing */
+	/* Loop time: after a failure neither is tried again earlier. */
+	uint64_t snapshot_from, publish_from;
 	enum publishing state;
 	struct putting *putting; /* a record is on its way to others */
 	uv_work_t work;
@@ -124,7 +125,7 @@ static void step_done(struct kept *f, int result)
 	if (result < 0 && result != -ECANCELED) {
 		log_line(LOG_ERROR, "folder %s: its name could not be moved: %s", f->name,
 			 err_text(result));
-		f->not_before = uv_now(k->node->loop) + RETRY_MS;
+		f->publish_from = uv_now(k->node->loop) + RETRY_MS;
 	}
 	if (k->stopping)
 		end_if_idle(k);
@@ -176,7 +177,7 @@ static void on_made(uv_async_t *async)
 	if (k->result < 0 && k->result != -ECANCELED && k->result != -ENOENT) {
 		log_line(LOG_ERROR, "folder %s: no snapshot could be made: %s", f->name,
 			 err_text(k->result));
-		f->not_before = uv_now(k->node->loop) + RETRY_MS;
+		f->snapshot_from = uv_now(k->node->loop) + RETRY_MS;
 	}
 	if (k->stopping)
 		end_if_idle(k);
@@ -189,7 +190,7 @@ static void start_snapshot(struct keeper *k, struct kept *f)
 	k->making = f;
 	if (uv_thread_create(&k->thread, make_snapshot, k) < 0) {
 		k->making = NULL;
-		f->not_before = uv_now(k->node->loop) + RETRY_MS;
+		f->snapshot_from = uv_now(k->node->loop) + RETRY_MS;
 	}
 }
 
@@ -349,7 +350,7 @@ static void look_for_changes(struct looking *l, struct kept *f, const struct fol
 	}
 	if (!due || k->making)
 		return;
-	if (f->not_before > uv_now(k->node->loop)) {
+	if (f->snapshot_from > uv_now(k->node->loop)) {
 		l->again = true;
 		return;
 	}
@@ -365,7 +366,7 @@ static int look_at(void *arg, const struct folder_info *i)
 
 	if (!f)
 		return 0;
-	if (f->state == PUBLISH_IDLE && f->not_before <= uv_now(l->k->node->loop)) {
+	if (f->state == PUBLISH_IDLE && f->publish_from <= uv_now(l->k->node->loop)) {
 		if (!i->settings.publish && published)
 			stop_publishing(f);
 		else if (i->settings.publish &&

@@ -1,6 +1,9 @@
 /* cairn folder: making, listing, settling and removing folders. */
+#include "fs/history.h"
 #include "store/error.h"
+#include "tools/client.h"
 #include "tools/folder_ops.h"
+#include "tools/progress.h"
 #include "tools/ref.h"
 #include "tools/source.h"
 
@@ -41,6 +44,8 @@ static int take_from(struct context *cx, const char *from, json_t *request)
 	source_close(&source);
 	return status;
 }
+
+#define PEERS_MAX 20 /* counting more takes longer than it tells */
 
 static int create(struct context *cx, int argc, char **argv)
 {
@@ -163,6 +168,134 @@ static int config(struct context *cx, int argc, char **argv)
 	return status;
 }
 
+/* ---- status ---- */
+
+static const char *ago(json_int_t ms, char out[48])
+{
+	static const struct {
+		const char *word;
+		json_int_t s;
+	} units[] = { { "day", 86400 }, { "hour", 3600 }, { "minute", 60 }, { "second", 1 } };
+	json_int_t s = (wall_ms() - ms) / 1000;
+	size_t i = 0;
+
+	if (s < 1)
+		return strcpy(out, "now");
+	while (s < units[i].s)
+		i++;
+	s /= units[i].s;
+	snprintf(out, 48, "%lld %s%s ago", (long long)s, units[i].word, s == 1 ? "" : "s");
+	return out;
+}
+
+/* How many peers say that they have the tree: -1 if nobody can be asked. */
+static json_int_t count_peers(struct context *cx, const char *root)
+{
+	struct client *client;
+	json_t *reply = NULL;
+	json_int_t n = -1;
+
+	if (!root || client_open(&client, cx->repo) < 0)
+		return -1;
+	if (client_call(client, json_pack("{s:s, s:s, s:i, s:b}", "cmd", "providers", "cid", root, "max",
+					  PEERS_MAX, "others", 1),
+			NULL, NULL, &reply, NULL) == 0)
+		n = json_integer_value(json_object_get(reply, "found"));
+	json_decref(reply);
+	client_close(client);
+	return n;
+}
+
+static void print_status(json_t *st, json_int_t peers)
+{
+	json_t *head = json_object_get(st, "snapshot");
+	const char *published = json_string_value(json_object_get(st, "published")),
+		   *commit = json_string_value(json_object_get(st, "head")),
+		   *message = json_string_value(json_object_get(head, "message"));
+	json_int_t inodes = json_integer_value(json_object_get(st, "changed_inodes"));
+	char size[16], when[48];
+
+	printf("%s %s\n", json_string_value(json_object_get(st, "name")),
+	       json_string_value(json_object_get(st, "id")));
+	if (json_object_get(st, "error"))
+		printf("  failed      %s: it is read-only until the daemon is started again\n",
+		       json_string_value(json_object_get(st, "error")));
+	if (inodes)
+		printf("  changed     %lld files and folders, %s, %s\n", (long long)inodes,
+		       bytes_text((uint64_t)json_integer_value(json_object_get(st, "changed_bytes")), size),
+		       ago(json_integer_value(json_object_get(st, "last_change")), when));
+	else
+		printf("  changed     nothing\n");
+	printf("  snapshot    %s on %s, %s", json_string_value(json_object_get(head, "id")),
+	       json_string_value(json_object_get(st, "branch")),
+	       ago(json_integer_value(json_object_get(head, "time")), when));
+	if (message && *message) {
+		printf(": ");
+		print_line(message);
+	}
+	printf("%s\n", json_is_true(json_object_get(st, "snapshotting")) ? " (one is being made)" : "");
+	if (!json_is_true(json_object_get(st, "publish")))
+		printf("  published   no\n");
+	else if (!published || !commit || strcmp(published, commit))
+		printf("  published   %s\n", published ? "an older snapshot" : "not yet");
+	else if (peers < 0)
+		printf("  published   yes\n");
+	else
+		printf("  published   yes, %lld%s other peers have it\n", (long long)peers,
+		       peers == PEERS_MAX ? " or more" : "");
+}
+
+static int status_of(struct context *cx, const char *name, json_t **out)
+{
+	json_int_t peers = -1;
+	int status = folder_ask(cx, json_pack("{s:s, s:s}", "op", "status", "name", name), out);
+
+	if (status)
+		return status;
+	if (json_is_true(json_object_get(*out, "publish")))
+		peers = count_peers(cx, json_string_value(json_object_get(
+						json_object_get(*out, "snapshot"), "root")));
+	if (peers >= 0)
+		json_object_set_new(*out, "peers", json_integer(peers));
+	if (!cx->json)
+		print_status(*out, peers);
+	return 0;
+}
+
+static int folder_status(struct context *cx, int argc, char **argv)
+{
+	json_t *list, *one, *st, *all;
+	int status;
+	size_t i;
+
+	if (argc > 2)
+		return misuse(cx, "one name, or none");
+	if (argc == 2) {
+		status = status_of(cx, argv[1], &st);
+		if (!status && cx->json)
+			return print_json(st);
+		json_decref(st);
+		return status;
+	}
+	status = folder_ask(cx, json_pack("{s:s}", "op", "list"), &list);
+	if (status)
+		return status;
+	all = json_array();
+	json_array_foreach(json_object_get(list, "folders"), i, one) {
+		/* One that cannot be opened says so, and the others are shown. */
+		int failed = status_of(cx, json_string_value(json_object_get(one, "name")), &st);
+		if (failed)
+			status = failed;
+		else
+			json_array_append_new(all, st);
+	}
+	json_decref(list);
+	if (cx->json && print_json(json_incref(all)))
+		status = EXIT_FAILED;
+	json_decref(all);
+	return status;
+}
+
 int cmd_folder(struct context *cx, int argc, char **argv)
 {
 	static const struct {
@@ -173,6 +306,7 @@ int cmd_folder(struct context *cx, int argc, char **argv)
 		{ "list", list },
 		{ "remove", remove_folder },
 		{ "config", config },
+		{ "status", folder_status },
 	};
 
 	opterr = 0;

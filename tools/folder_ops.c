@@ -172,6 +172,16 @@ static int op_list(struct folder_op *op)
 	return 0;
 }
 
+static int op_find(struct folder_op *op)
+{
+	struct folder_info info;
+	int r = find(op, &info);
+
+	if (r == 0)
+		op->reply = describe(&info);
+	return r;
+}
+
 static int op_remove(struct folder_op *op)
 {
 	bool force = json_is_true(json_object_get(op->args, "force"));
@@ -209,6 +219,98 @@ static int op_config(struct folder_op *op)
 	return 0;
 }
 
+/* ---- status, snapshot, branch ---- */
+
+/* Open the folder that is named; folder_unuse() it. */
+static int use(struct folder_op *op, struct folder_info *info, struct folder_use **out)
+{
+	int r = find(op, info);
+
+	if (r < 0)
+		return r;
+	r = folders_use(op->folders, info->name, 0, out);
+	return r < 0 ? failed(op, r, "cannot open the folder '%s': %s", info->name, err_text(r)) : 0;
+}
+
+static void set_cid(json_t *o, const char *key, const struct cid *cid)
+{
+	char text[CID_TEXT_MAX];
+
+	if (cid->version != 0xff)
+		json_object_set_new(o, key, json_string(cid_text(cid, text)));
+}
+
+/* What the newest snapshot says. */
+static void set_head(struct folder_op *op, json_t *o, const struct cid *head)
+{
+	char id[SHORT_ID + 1];
+	struct block *hold = NULL;
+	struct commit c;
+
+	json_object_set_new(o, "id", json_string(short_id(head, id)));
+	if (history_read(op->source, head, NULL, &c, &hold) < 0)
+		return;
+	json_object_set_new(o, "time", json_integer(commit_time_ms(c.time)));
+	json_object_set_new(o, "message", json_stringn(c.message, c.message_len));
+	set_cid(o, "root", &c.root);
+	block_unref(hold);
+}
+
+static int op_status(struct folder_op *op)
+{
+	struct folder_info info;
+	struct folder_state st;
+	struct folder_use *u;
+	int r = use(op, &info, &u);
+
+	if (r < 0)
+		return r;
+	folder_state(folder_used(u), &st);
+	folder_use_info(u, &info);
+	folder_unuse(u);
+	json_t *o = describe(&info), *head = json_object();
+	if (!o || !head)
+		return failed(op, -ENOMEM, "out of memory");
+	json_object_update_new(o, json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:i}", "changed_inodes",
+					    (json_int_t)st.dirty_inodes, "changed_bytes",
+					    (json_int_t)st.dirty_bytes, "log_bytes",
+					    (json_int_t)st.log_bytes, "first_change",
+					    (json_int_t)st.first_change_ms, "last_change",
+					    (json_int_t)st.last_change_ms, "snapshotting",
+					    info.snapshotting, "failed", st.failed));
+	if (st.failed)
+		json_object_set_new(o, "error", json_string(err_text(st.failed)));
+	set_head(op, head, &info.head);
+	json_object_set_new(o, "snapshot", head);
+	op->reply = o;
+	return 0;
+}
+
+static int op_snapshot(struct folder_op *op)
+{
+	struct folder_info info;
+	struct snapshot_made made;
+	struct folder_use *u;
+	char id[SHORT_ID + 1], commit[CID_TEXT_MAX], root[CID_TEXT_MAX];
+	int r = use(op, &info, &u);
+
+	if (r < 0)
+		return r;
+	r = folder_snapshot(u, text_of(op, "message"), op->cancel, &made);
+	folder_unuse(u);
+	if (r == ERR_MISSING)
+		return failed(op, r, "a file that changed is not all here, and nobody can be asked for the rest");
+	if (r < 0)
+		return failed(op, r, "cannot make a snapshot of '%s': %s", info.name, err_text(r));
+	op->reply = json_pack("{s:b, s:s, s:s, s:s, s:I, s:I}", "made", r, "id",
+			      short_id(&made.commit, id), "commit", cid_text(&made.commit, commit),
+			      "root", cid_text(&made.root, root), "files", (json_int_t)made.files,
+			      "dirs", (json_int_t)made.dirs);
+	if (op->reply)
+		set_cid(op->reply, "attrs", &made.attrs);
+	return 0;
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -217,8 +319,11 @@ static const struct {
 } ops[] = {
 	{ "create", op_create },
 	{ "list", op_list },
+	{ "find", op_find },
 	{ "remove", op_remove },
 	{ "config", op_config },
+	{ "status", op_status },
+	{ "snapshot", op_snapshot },
 };
 
 int folder_op_run(struct folder_op *op)

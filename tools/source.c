@@ -70,11 +70,13 @@ bool source_is_folder(struct context *cx, const char *text)
 	return folder_ref_parse(&ref, text, wall_ms()) == 0 && folder_there(cx, ref.name);
 }
 
-/* Read the tree that lies below `root`. */
-static int reopen(struct context *cx, struct opened *o, const struct cid *root)
+/* Have a source of blocks, now of the tree below `root`. */
+static int turn_to(struct context *cx, struct opened *o, const struct cid *root)
 {
-	reader_close(o->reader);
-	o->reader = NULL;
+	if (o->reader) {
+		reader_turn(o->reader, root);
+		return 0;
+	}
 	int r = reader_open(&o->reader, cx->repo, o->client, root);
 	if (r < 0)
 		return repo_store_fail(cx, r);
@@ -112,11 +114,13 @@ static int resolve(struct context *cx, struct opened *o, const struct peer_id *i
 	return *value ? 0 : fail(cx, "the daemon's answer cannot be understood");
 }
 
-static int history_fail(struct context *cx, const char *text, int r)
+int history_fail(struct context *cx, const char *text, int r)
 {
 	switch (r) {
 	case -ENOENT:
 		return fail(cx, "%s: there is no such snapshot", text);
+	case ERR_MISSING:
+		return fail(cx, "%s: that snapshot, or one on the way to it, is no longer here", text);
 	case -ENOTUNIQ:
 		return fail(cx, "%s: more than one snapshot begins so: give more digits", text);
 	case ERR_MALFORMED:
@@ -136,16 +140,17 @@ static int find_root(struct context *cx, struct opened *o, const struct meant *m
 	struct cid head = f ? *folder_file_head(f) : o->commit;
 	struct block *hold = NULL;
 	struct commit c;
-	int status = reopen(cx, o, &head), r;
+	int status = turn_to(cx, o, &head), r;
 
 	if (status)
 		return status;
+	o->history = f ? reader_local(o->reader) : o->blocks;
 	if (f)
-		r = history_find(o->blocks, f, folder, &m->at, wall_ms(), &o->commit);
+		r = history_find(o->history, f, folder, &m->at, wall_ms(), &o->commit);
 	else
-		r = history_find_from(o->blocks, &head, folder, &m->at, wall_ms(), &o->commit);
+		r = history_find_from(o->history, &head, folder, &m->at, wall_ms(), &o->commit);
 	if (r == 0)
-		r = history_read(o->blocks, &o->commit, folder, &c, &hold);
+		r = history_read(o->history, &o->commit, folder, &c, &hold);
 	if (r < 0)
 		return history_fail(cx, text, r);
 	o->cid = c.root;
@@ -173,6 +178,7 @@ static int look_up(struct context *cx, struct opened *o, const struct meant *m, 
 		r = folder_file_load(&f, cx->repo, m->folder.name);
 		if (r < 0)
 			return fail(cx, "cannot read the folder '%s': %s", m->folder.name, err_text(r));
+		strcpy(o->name, m->folder.name);
 		status = find_root(cx, o, m, text, &f);
 		folder_file_release(&f);
 		return status;
@@ -241,7 +247,7 @@ static int open_source(struct context *cx, const char *text, struct opened *o, b
 	if (!status)
 		status = look_up(cx, o, &m, text, commit, &path);
 	if (!status)
-		status = reopen(cx, o, &o->cid);
+		status = turn_to(cx, o, &o->cid);
 	if (!status && !commit && strspn(path, "/") < strlen(path)) {
 		r = dag_resolve(o->blocks, &o->cid, path, &entry, NULL);
 		if (r < 0) {

@@ -8,6 +8,7 @@
 #define TOOLS_SOURCE_H
 
 #include "store/dag.h"
+#include "fs/folder_ref.h"
 #include "net/peer.h"
 #include "tools/client.h"
 
@@ -15,14 +16,17 @@ struct opened {
 	struct client *client; /* NULL: no daemon */
 	struct reader *reader;
 	struct block_source *blocks;
+	struct block_source *history; /* of the commits: of a folder here, only what is here */
 	struct cid cid;
 	uint64_t tsize; /* as the link to it says; 0 for a root */
 	struct cid commit;     /* the snapshot it is of; version 0xff: none is known */
+	char name[FOLDER_NAME_MAX + 1]; /* the folder of this repository; "": it is none */
 	struct peer_id folder; /* whose commit that is; none: whichever it says */
 	const char *path;      /* behind the name, of source_open_commit(); borrowed from text */
 };
 
-/* 0, or an exit status after a message.  source_close() in either case. */
+/* 0, or an exit status after a message.  source_close() in either case.  One at a
+ * time. */
 int source_open(struct context *cx, const char *text, struct opened *out);
 void source_close(struct opened *o);
 
@@ -35,6 +39,8 @@ int source_open_commit(struct context *cx, const char *text, struct opened *out)
 /* Is it a folder of this repository, or a snapshot of one?  Reads the disk. */
 bool source_is_folder(struct context *cx, const char *text);
 
+/* A message for an error of history.h; returns the status. */
+int history_fail(struct context *cx, const char *text, int r);
 /* A message for an error of a tree reader; returns the status. */
 int source_fail(struct context *cx, const char *text, int r);
 
