@@ -211,6 +211,8 @@ static int file_copy(struct folder_file *out, const struct folder_file *f)
 	return 0;
 }
 
+static void managed_past_changed(struct managed *m);
+
 int managed_update(struct managed *m, int (*fn)(void *arg, struct folder_file *f), void *arg)
 {
 	struct folders *fs = m->folders;
@@ -237,8 +239,10 @@ int managed_update(struct managed *m, int (*fn)(void *arg, struct folder_file *f
 	}
 	pthread_mutex_unlock(&m->updating);
 	folder_file_release(&f);
-	if (r == 0)
+	if (r == 0) {
 		folders_tell(fs, m->name);
+		managed_past_changed(m);
+	}
 	return r;
 }
 
@@ -462,5 +466,13 @@ void managed_inode_changed(struct managed *m, uint64_t ino)
 	pthread_mutex_lock(&m->calling);
 	if (m->watcher)
 		m->watcher->inode(m->watcher_arg, ino);
+	pthread_mutex_unlock(&m->calling);
+}
+
+static void managed_past_changed(struct managed *m)
+{
+	pthread_mutex_lock(&m->calling);
+	if (m->watcher)
+		m->watcher->past(m->watcher_arg);
 	pthread_mutex_unlock(&m->calling);
 }

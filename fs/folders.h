@@ -102,13 +102,15 @@ void folder_use_info(struct folder_use *u, struct folder_info *out);
 /*
  * What a mount wants to know: something changed that did not come through it
  * (restore, checkout), so what the kernel has cached of a name or of an inode's
- * attributes and data is to be dropped.  Called on the thread that changes, with
- * no lock of the folder held.  Only of the use that is the
- * mount.  NULL: no longer; then no call is under way.
+ * attributes and data is to be dropped; or the head moved, and with it what there
+ * is of the past.  Called on the thread that changes, with no lock of the folder
+ * held.  Only of the use that is the mount.  NULL: no longer; then no call is under
+ * way.
  */
 struct folder_changed {
 	void (*entry)(void *arg, uint64_t dir, const char *name);
 	void (*inode)(void *arg, uint64_t ino);
+	void (*past)(void *arg);
 };
 void folder_use_watch(struct folder_use *u, const struct folder_changed *changed, void *arg);
 

@@ -121,12 +121,14 @@ static const struct command commands[] = {
 	{ "branch", cmd_branch, "[-d] NAME [BRANCH]", "list branches, or make one",
 	  "  -d   forget a branch\n"
 	  "A branch is a name for a snapshot, which moves with the snapshots made on it.\n" },
-	{ "mount", cmd_mount, "[SOURCE] DIR", "show a tree, a name, or everything at DIR",
+	{ "mount", cmd_mount, "[SOURCE] DIR", "show a folder, a tree, a name, or everything at DIR",
 	  "  --timeout S     how long a read waits for the network (default 60)\n"
 	  "  --allow-other   let other users in\n"
-	  "SOURCE is a CID, /ipfs/CID/path, a name, or /ipns/NAME/path; or a CAR file, which\n"
-	  "is read in place, without importing it.  Without SOURCE DIR shows /ipfs and\n"
-	  "/ipns.  Starts the daemon if none runs.\n" },
+	  "  --suid, --dev   of a folder, for root: let set-id programs and devices work\n"
+	  "SOURCE is a folder of this repository, to be read and written; a CID,\n"
+	  "/ipfs/CID/path, a name, or /ipns/NAME/path; or a CAR file, which is read in place,\n"
+	  "without importing it.  Without SOURCE DIR shows /ipfs and /ipns.  Starts the\n"
+	  "daemon if none runs.\n" },
 	{ "umount", cmd_umount, "DIR", "take a mount away", NULL },
 	{ "peers", cmd_peers, "[--json]", "who is connected, and what came from whom", NULL },
 	{ "connect", cmd_connect, "ADDRESS", "connect to a peer's multiaddr", NULL },
