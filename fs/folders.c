@@ -89,8 +89,7 @@ static int load_all(struct folders *fs)
 	return 0;
 }
 
-int folders_new(struct folders **out, const char *repo, struct store *store,
-		struct block_source *waiting)
+int folders_new(struct folders **out, const char *repo, struct store *store)
 {
 	struct folders *fs = calloc(1, sizeof *fs);
 	int r;
@@ -100,8 +99,7 @@ int folders_new(struct folders **out, const char *repo, struct store *store,
 		return -ENOMEM;
 	}
 	fs->store = store;
-	fs->source = store_source(store);
-	fs->waiting = waiting ? waiting : fs->source;
+	fs->source = fs->waiting = store_source(store);
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_mutex_init(&fs->making, NULL);
 	pthread_mutex_init(&fs->telling, NULL);
@@ -113,6 +111,11 @@ int folders_new(struct folders **out, const char *repo, struct store *store,
 	}
 	*out = fs;
 	return 0;
+}
+
+void folders_set_waiting(struct folders *fs, struct block_source *waiting)
+{
+	fs->waiting = waiting;
 }
 
 void folders_free(struct folders *fs)

@@ -23,13 +23,12 @@
 struct folders;
 struct store;
 
-/*
- * [disk] Read what is there.  `repo` is the repository's directory; `waiting` is a
- * source that may wait for the network, for snapshots and restores of what is not all
- * here (NULL: the store alone); all borrowed until folders_free().
- */
-int folders_new(struct folders **out, const char *repo, struct store *store,
-		struct block_source *waiting);
+/* [disk] Read what is there.  `repo` is the repository's directory; both are borrowed
+ * until folders_free(). */
+int folders_new(struct folders **out, const char *repo, struct store *store);
+/* A source that may wait for the network, for snapshots and restores of what is not all
+ * here (else the store alone).  Once, before there is a second thread; borrowed. */
+void folders_set_waiting(struct folders *fs, struct block_source *waiting);
 /* [disk] All uses have ended. */
 void folders_free(struct folders *fs);
 

@@ -90,6 +90,7 @@ void daemon_stop(struct daemon *d)
 		return;
 	d->stopping = true;
 	server_stop(d->server);
+	waiting_stop(d->waiting);
 	keeper_stop(d->keeper, on_keeper_stopped, d);
 	for (m = d->mounts; m; m = next) {
 		next = m->next;
@@ -105,6 +106,17 @@ static void on_signal(uv_signal_t *s, int number)
 		_exit(128 + number);
 	e->again = true;
 	daemon_stop(&e->daemon);
+}
+
+/* Where threads of their own wait for blocks. */
+static int start_waiting(struct daemon *d)
+{
+	d->blocks = node_blocks(d->node, NULL);
+	int r = d->blocks ? waiting_new(&d->waiting, d->blocks) : -ENOMEM;
+
+	if (r == 0)
+		folders_set_waiting(d->folders, waiting_source(d->waiting));
+	return r;
 }
 
 static int start(struct context *cx, struct daemon *d)
@@ -138,7 +150,9 @@ static int start(struct context *cx, struct daemon *d)
 		status = fail(cx, "cannot start the network: %s", err_text(r));
 		goto out;
 	}
-	r = server_new(&d->server, d);
+	r = start_waiting(d);
+	if (r >= 0)
+		r = server_new(&d->server, d);
 	if (r >= 0)
 		r = provide_new(&d->provide, d->repo, &d->loop, d->node->routing);
 	if (r >= 0)
@@ -216,7 +230,7 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 		status = repo_store_fail(cx, r);
 		goto out;
 	}
-	r = folders_new(&d->folders, cx->repo, d->store, NULL);
+	r = folders_new(&d->folders, cx->repo, d->store);
 	if (r < 0) {
 		status = fail(cx, "cannot read the folders in %s: %s", cx->repo, err_text(r));
 		goto out;
@@ -238,6 +252,8 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
 	folders_free(d->folders);
+	waiting_free(d->waiting);
+	node_blocks_free(d->blocks);
 	seen_close(d->seen);
 	r = store_close(d->store);
 	d->store = NULL;

@@ -4,6 +4,7 @@
 #include "tools/client.h"
 #include "tools/ref.h"
 #include "tools/repo.h"
+#include "tools/source.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -68,6 +69,19 @@ static bool is_folder(struct context *cx, const char *name)
 	       access(path, F_OK) == 0;
 }
 
+/* A snapshot, or a part of one: what it is does not change. */
+static int open_past(struct context *cx, const char *text, char out[16 + CID_TEXT_MAX])
+{
+	struct opened o;
+	int status = source_open(cx, text, &o);
+
+	strcpy(out, "/ipfs/");
+	if (!status)
+		cid_text(&o.cid, out + strlen(out));
+	source_close(&o);
+	return status;
+}
+
 int cmd_mount(struct context *cx, int argc, char **argv)
 {
 	static const struct option options[] = { { "timeout", required_argument, NULL, 't' },
@@ -75,7 +89,7 @@ int cmd_mount(struct context *cx, int argc, char **argv)
 						 { "suid", no_argument, NULL, 's' },
 						 { "dev", no_argument, NULL, 'd' },
 						 { 0 } };
-	char dir[PATH_MAX], car[PATH_MAX] = "", *end = "";
+	char past[16 + CID_TEXT_MAX], dir[PATH_MAX], car[PATH_MAX] = "", *end = "";
 	const char *folder = NULL;
 	struct ref ref;
 	double seconds = 0;
@@ -107,11 +121,19 @@ int cmd_mount(struct context *cx, int argc, char **argv)
 	if (status)
 		return status;
 	if (source && ref_parse(&ref, source) < 0) {
-		if (is_folder(cx, source))
+		if (is_folder(cx, source)) {
 			folder = source;
-		else if (!realpath(source, car))
+			source = NULL;
+		} else if (source_known(cx, source)) {
+			status = open_past(cx, source, past);
+			if (status)
+				return status;
+			source = past;
+		} else if (!realpath(source, car)) {
 			return misuse(cx, "'%s' is neither a CID, nor a name, nor a folder, nor a CAR file", source);
-		source = NULL;
+		} else {
+			source = NULL;
+		}
 	}
 	if ((suid || dev) && !folder)
 		return misuse(cx, "--suid and --dev are for folders");

@@ -3,6 +3,7 @@
 #define TOOLS_DAEMON_H
 
 #include "fs/keeper.h"
+#include "fs/waiting.h"
 #include "fs/mount.h"
 #include "net/node.h"
 
@@ -37,6 +38,8 @@ struct daemon {
 	struct seen *seen; /* or NULL */
 	struct folders *folders;
 	struct keeper *keeper;
+	struct blocks *blocks;
+	struct waiting *waiting;
 	struct node *node;
 	struct server *server;
 	struct provide *provide;

@@ -469,7 +469,7 @@ static int do_here(struct context *cx, json_t *request, json_t **reply)
 		return repo_store_fail(cx, r);
 	op.store = s;
 	op.source = store_source(s);
-	r = folders_new(&op.folders, cx->repo, s, NULL);
+	r = folders_new(&op.folders, cx->repo, s);
 	if (r < 0) {
 		status = fail(cx, "cannot read the folders: %s", err_text(r));
 		goto out;

@@ -61,7 +61,7 @@ void handle_folder(struct request *rq)
 	a->op = (struct folder_op){
 		.folders = d->folders,
 		.store = d->store,
-		.source = store_source(d->store),
+		.source = waiting_source(d->waiting),
 		.seen = d->seen,
 		.args = rq->args,
 		.cancel = &a->cancel,

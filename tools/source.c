@@ -45,7 +45,7 @@ static int parse_name_at(struct meant *m, const char *text)
 	return folder_at_parse(&m->at, at, len, wall_ms());
 }
 
-/* A folder comes first: its name looks like no CID and no peer id. */
+/* 0 or ERR_MALFORMED.  A folder comes first: its name looks like no CID and no peer id. */
 static int meant_parse(struct context *cx, const char *text, struct meant *m)
 {
 	*m = (struct meant){ 0 };
@@ -56,11 +56,18 @@ static int meant_parse(struct context *cx, const char *text, struct meant *m)
 		return 0;
 	}
 	if (ref_parse(&m->ref, text) < 0 && parse_name_at(m, text) < 0)
-		return misuse(cx, "'%s' is neither a CID, nor a name, nor a folder", text);
+		return ERR_MALFORMED;
 	m->kind = m->ref.is_name ? MEANT_NAME : MEANT_CID;
 	if (!m->path)
 		m->path = m->ref.path;
 	return 0;
+}
+
+bool source_known(struct context *cx, const char *text)
+{
+	struct meant m;
+
+	return meant_parse(cx, text, &m) == 0;
 }
 
 bool source_is_folder(struct context *cx, const char *text)
@@ -242,8 +249,8 @@ static int open_source(struct context *cx, const char *text, struct opened *o, b
 
 	*o = (struct opened){ 0 };
 	status = repo_need(cx);
-	if (!status)
-		status = meant_parse(cx, text, &m);
+	if (!status && meant_parse(cx, text, &m) < 0)
+		status = misuse(cx, "'%s' is neither a CID, nor a name, nor a folder", text);
 	if (!status)
 		status = look_up(cx, o, &m, text, commit, &path);
 	if (!status)

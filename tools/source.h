@@ -36,6 +36,8 @@ void source_close(struct opened *o);
  */
 int source_open_commit(struct context *cx, const char *text, struct opened *out);
 
+/* Can it be understood at all?  Reads the disk, not the network. */
+bool source_known(struct context *cx, const char *text);
 /* Is it a folder of this repository, or a snapshot of one?  Reads the disk. */
 bool source_is_folder(struct context *cx, const char *text);
 
