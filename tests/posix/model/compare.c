@@ -28,7 +28,7 @@ struct compare {
 
 #define DIFFER(c, path, ...)                                                             \
 	do {                                                                             \
-		if ((c)->differences++ < SHOWN) {                                        \
+		if ((c)->differences++ < SHOWN && !(c)->t->quiet) {                      \
 			printf("# %s: ", path);                                          \
 			printf(__VA_ARGS__);                                             \
 			printf("\n");                                                    \
@@ -200,6 +200,15 @@ static char **entries(int at, const char *path, int *count)
 
 static void compare_one(struct compare *c, const char *path, int depth);
 
+static bool is_settled(const struct compare *c, const char *dir, const char *name)
+{
+	size_t n = strlen(dir);
+	const char *p = c->t->unsettled;
+
+	return !p || strncmp(p, dir, n) != 0 || p[n] != '/' ||
+	       strcmp(p + n + 1, name) != 0;
+}
+
 static void compare_dirs(struct compare *c, const char *path, int depth)
 {
 	int n, m, i = 0, k = 0;
@@ -210,11 +219,16 @@ static void compare_dirs(struct compare *c, const char *path, int depth)
 		char *below = NULL;
 
 		if (order < 0) {
-			DIFFER(c, path, "has %s, the twin has not", a[i++]);
+			if (is_settled(c, path, a[i]))
+				DIFFER(c, path, "has %s, the twin has not", a[i]);
+			i++;
 		} else if (order > 0) {
-			DIFFER(c, path, "has no %s, the twin has", b[k++]);
+			if (is_settled(c, path, b[k]))
+				DIFFER(c, path, "has no %s, the twin has", b[k]);
+			k++;
 		} else {
-			if (depth < DEEP && asprintf(&below, "%s/%s", path, a[i]) > 0)
+			if (depth < DEEP && is_settled(c, path, a[i]) &&
+			    asprintf(&below, "%s/%s", path, a[i]) > 0)
 				compare_one(c, below, depth + 1);
 			free(below);
 			i++, k++;
@@ -242,10 +256,10 @@ static void compare_one(struct compare *c, const char *path, int depth)
 		if ((a.st_mode ^ b.st_mode) & S_IFMT)
 			return;
 	}
-	if (depth > 0 && (a.st_uid != b.st_uid || a.st_gid != b.st_gid))
+	if (a.st_uid != b.st_uid || a.st_gid != b.st_gid)
 		DIFFER(c, path, "owner %d:%d, the twin's %d:%d", (int)a.st_uid,
 		       (int)a.st_gid, (int)b.st_uid, (int)b.st_gid);
-	if (depth > 0 && a.st_nlink != b.st_nlink)
+	if (a.st_nlink != b.st_nlink && !(S_ISDIR(b.st_mode) && c->t->no_dir_links))
 		DIFFER(c, path, "%ld links, the twin's %ld", (long)a.st_nlink,
 		       (long)b.st_nlink);
 	if (b.st_mtim.tv_sec < OLD ? a.st_mtim.tv_sec != b.st_mtim.tv_sec ||
@@ -277,13 +291,18 @@ static void compare_one(struct compare *c, const char *path, int depth)
 
 int model_compare(const struct twins *t)
 {
+	return model_compare_below(t, ".");
+}
+
+int model_compare_below(const struct twins *t, const char *path)
+{
 	struct compare *c = calloc(1, sizeof *c);
 	int differences;
 
 	c->t = t;
 	c->a = malloc(WRITE_MAX);
 	c->b = malloc(WRITE_MAX);
-	compare_dirs(c, ".", 0);
+	compare_dirs(c, path, 0);
 	differences = c->differences;
 	for (int i = 0; i < 4096; i++) {
 		while (c->known[i]) {

@@ -8,6 +8,7 @@
  * -d CMD    run during each round, while the operations go on: a snapshot
  * -a CMD    run after each comparison, and must succeed: compare the roots
  * -F        make no FIFOs	-S   share nothing
+ * -L        link counts of directories are not compared
  * Between rounds nothing is open.  DIRECTORY must exist and be empty then, as
  * TWIN must; both are opened again after each command.
  */
@@ -29,8 +30,10 @@ static int n_after;
 
 static int command(const char *text)
 {
-	int status = system(text);
+	int status;
 
+	fflush(stdout);
+	status = system(text);
 	if (status)
 		printf("# '%s' failed: %d\n", text, status);
 	fflush(stdout);
@@ -100,12 +103,12 @@ int main(int argc, char **argv)
 	long ops = 20000, per_round = 2000, done = 0;
 	struct model_options o = { 0 };
 	char lock[] = "/tmp/folder_model.XXXXXX", name[16];
-	struct twins t;
+	struct twins t = { .dir = -1 };
 	struct chance c;
 	uint64_t seed = 1;
 	int opt, processes = 4, bad = 0;
 
-	while ((opt = getopt(argc, argv, "n:s:p:r:c:d:a:FS")) != -1) {
+	while ((opt = getopt(argc, argv, "n:s:p:r:c:d:a:FLS")) != -1) {
 		switch (opt) {
 		case 'n':
 			ops = atol(optarg);
@@ -132,6 +135,9 @@ int main(int argc, char **argv)
 		case 'F':
 			o.no_fifos = true;
 			break;
+		case 'L':
+			t.no_dir_links = true;
+			break;
 		case 'S':
 			o.no_sharing = true;
 			break;
@@ -144,7 +150,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: folder_model [OPTION]... DIRECTORY TWIN\n");
 		return 2;
 	}
-	t = (struct twins){ -1, -1, argv[optind], argv[optind + 1] };
+	t.dir_path = argv[optind], t.twin_path = argv[optind + 1];
 	if (mkstemp(lock) < 0 || open_twins(&t) < 0 || make(&t, "shared") < 0)
 		return 2;
 	for (int i = 0; i < processes; i++) {

@@ -23,6 +23,10 @@ enum {
 struct twins {
 	int dir, twin;
 	const char *dir_path, *twin_path;
+	/* For model_compare: a path that may differ, or NULL; and whether link
+	 * counts of directories are not compared; and whether to say nothing. */
+	const char *unsettled;
+	bool no_dir_links, quiet;
 };
 
 struct model_options {
@@ -33,8 +37,19 @@ struct model_options {
 struct chance {
 	uint64_t state;
 };
-uint64_t chance_next(struct chance *c);
-unsigned chance_below(struct chance *c, unsigned n);
+
+static inline uint64_t chance_next(struct chance *c)
+{
+	c->state ^= c->state >> 12;
+	c->state ^= c->state << 25;
+	c->state ^= c->state >> 27;
+	return c->state * 0x2545f4914f6cdd1du;
+}
+
+static inline unsigned chance_below(struct chance *c, unsigned n)
+{
+	return (unsigned)((chance_next(c) >> 33) % n);
+}
 
 /*
  * Run `ops` operations as worker `who`; `lock` is a file descriptor that guards
@@ -49,5 +64,8 @@ int model_work(const struct twins *t, const struct model_options *o, int who, lo
  * file, contents, holes.  Prints what differs.  Returns how many places do.
  */
 int model_compare(const struct twins *t);
+
+/* The same below one directory of both. */
+int model_compare_below(const struct twins *t, const char *path);
 
 #endif
