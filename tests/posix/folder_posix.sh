@@ -4,10 +4,9 @@
 #	folder_posix.sh [PATTERN]	only the cases that match
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../folder.sh"
-SUITE=$(dirname "$CAIRN")/../tests/posix_suite
+need_folders posix_suite
+SUITE=$HELPERS/posix_suite
 known=$(cd "$(dirname "$0")" && pwd)/known
-need_folders
-[ -x "$SUITE" ] || skip_all "posix_suite is not built"
 
 # suite LABEL KNOWN DIR [UID]: its cases as ours.
 suite() {
@@ -31,9 +30,7 @@ both() { # LABEL KNOWN DIR
 # Natively where that is ext4, or on an ext4 of our own.
 native() {
 	mkdir -p "$T/native"
-	[ "$(stat -f -c %T "$T")" != ext2/ext3 ] || return 0
-	[ "$(id -u)" = 0 ] && mnt native && truncate -s 2G "$T/image" && mkfs.ext4 -q -F "$T/image" 2>/dev/null &&
-		mount -o loop "$T/image" "$T/native" 2>/dev/null
+	[ "$(stat -f -c %T "$T")" = ext2/ext3 ] || { [ "$(id -u)" = 0 ] && loop_dir native 2G; }
 }
 if native; then both ext4 ext4 "$T/native"; else note "no ext4 to compare with"; fi
 folder a || { not_ok "a_folder_is_mounted" "$(tail -n 2 "$T/a.err" | tr '\n' '|')"; finish; }

@@ -109,13 +109,18 @@ static int put(int at, struct operation *o)
 	fd = openat(at, o->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0 || st.st_nlink > 1)
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (st.st_nlink > 1)
 		r = -EMLINK;
 	else if (o->kind == APPEND_SYNC ? lseek(fd, 0, SEEK_END) < 0
 					: ftruncate(fd, 0) < 0)
 		r = -errno;
-	if (r == 0 && n && write(fd, data, n) != (ssize_t)n)
-		r = -errno;
+	if (r == 0 && n) {
+		ssize_t w = write(fd, data, n);
+
+		r = w < 0 ? -errno : (size_t)w != n ? -EIO : 0;
+	}
 	if (r == 0 && syncs(o) && fsync(fd) < 0)
 		r = -errno;
 	if (close(fd) < 0 && r == 0)
