@@ -67,7 +67,9 @@ static void folder_mount_close(struct mount *m)
 
 /*
  * What programs wrote through mmap() is the kernel's until it is synced; it would
- * be lost with the session.
+ * be lost with the session.  The kernel does not wait for the answers to those
+ * writes, but a later question stands behind them in its queue; and a worker that
+ * has one of them is waited for.
  */
 static void folder_flush(struct mount *m)
 {
@@ -79,8 +81,10 @@ static void folder_flush(struct mount *m)
 	fd = open(m->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (fstatfs(fd, &fs) == 0 && fs.f_type == FUSE_MAGIC)
-		syncfs(fd);
+	if (fstatfs(fd, &fs) == 0 && fs.f_type == FUSE_MAGIC) {
+		if (syncfs(fd) == 0)
+			fstatfs(fd, &fs);
+	}
 	close(fd);
 }
 

@@ -625,13 +625,21 @@ static int run_setxattr(struct op *op, struct lack *lack)
 	return reply_done(op, r);
 }
 
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
 static int refused_xattr(fuse_ino_t ino, const char *name)
 {
 	if (is_past(ino))
 		return EROFS;
-	return strcmp(name, XATTR_CID) == 0 || strncmp(name, XATTR_OURS, strlen(XATTR_OURS)) == 0
-		       ? EPERM
-		       : 0;
+	if (strcmp(name, XATTR_CID) == 0 || begins(name, XATTR_OURS))
+		return EPERM;
+	return begins(name, "user.") || begins(name, "trusted.") || begins(name, "security.") ||
+			       begins(name, "system.posix_acl_")
+		       ? 0
+		       : EOPNOTSUPP;
 }
 
 static void on_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
