@@ -16,6 +16,8 @@
 #define SAVE_DATA    (1u << 30)
 #define QUIET_SECONDS 5
 
+bool folder_keeper_rests;
+
 struct timespec folder_now(void)
 {
 	struct timespec t;
@@ -388,7 +390,7 @@ int folder_open(struct folder **out, const struct folder_config *cfg, const stru
 		folder_log_retire(f->log, &covered);
 		folder_log_trim(f->log);
 	}
-	if (!r)
+	if (!r && !folder_keeper_rests)
 		r = keep_start(f);
 	if (r < 0)
 		goto out;

@@ -205,6 +205,8 @@ void attr_fill(const struct inode *i, struct folder_attr *out);
 int directory_empty(struct folder *f, struct inode *dir, struct lack *lack);
 
 struct timespec folder_now(void);
+/* In tests: no thread works behind their backs. */
+extern bool folder_keeper_rests;
 /* Let the keeper make a checkpoint. */
 void folder_wake(struct folder *f);
 
@@ -250,6 +252,7 @@ const struct extents_live *live_of(struct folder *f, struct extents_live *out);
 
 /* What may stay in memory although it could be loaded again. */
 #define OBJECTS_MAX 150000u
+extern uint32_t folder_objects_max; /* OBJECTS_MAX, but in tests */
 /* Let go of what was not used for long, if there is much.  Both locks. */
 void objects_evict(struct folder *f);
 void objects_free(struct folder *f);

@@ -467,6 +467,8 @@ const struct extents_live *live_of(struct folder *f, struct extents_live *out)
 
 /* ---- eviction ---- */
 
+uint32_t folder_objects_max = OBJECTS_MAX;
+
 static bool can_go(struct folder *f, const struct inode *i)
 {
 	if (i->save_at || i->pins || i->gone || i->ino == FOLDER_ROOT ||
@@ -490,7 +492,7 @@ static void evict_entry(struct folder *f, struct entry *e)
 void objects_evict(struct folder *f)
 {
 	/* A clock: what was used since the hand came by last stays once more. */
-	for (uint32_t steps = 0; f->n_inodes + f->n_entries > OBJECTS_MAX && steps < 4096;
+	for (uint32_t steps = 0; f->n_inodes + f->n_entries > folder_objects_max && steps < 4096;
 	     steps++, f->hand++) {
 		uint32_t slot = f->hand & ((1u << f->inode_bits) - 1);
 
