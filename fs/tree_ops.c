@@ -312,13 +312,38 @@ void shown_top(struct shown *s, fuse_ino_t ino, struct cid *out)
 	inodes_top(s->inodes, ino & ~s->bit, out);
 }
 
+static int is_live(void *mark, const struct cid *cid)
+{
+	return gc_live(mark, cid);
+}
+
+/* For a gc: whatever the kernel knows may be open, or about to be. */
+static int live_roots(struct gc_roots *roots, struct gc_mark *mark)
+{
+	struct shown *s = (struct shown *)((char *)roots - offsetof(struct shown, roots));
+
+	return inodes_cids(s->inodes, is_live, mark);
+}
+
+static void on_tree(void *arg)
+{
+	gc_roots_changed(arg);
+}
+
 int shown_init(struct shown *s, struct mount *m, uint64_t bit)
 {
 	int r;
 
 	s->m = m;
 	s->bit = bit;
-	if ((r = inodes_new(&s->inodes)) < 0 || (r = prefetch_new(&s->prefetch, m->blocks)) < 0)
+	if ((r = inodes_new(&s->inodes)) < 0)
+		return r;
+	inodes_on_tree(s->inodes, on_tree, m->node->store);
+	s->roots.each = live_roots;
+	gc_roots_add(m->node->store, &s->roots);
+	s->rooted = true;
+	r = prefetch_new(&s->prefetch, m->blocks);
+	if (r < 0)
 		return r;
 	s->tree = (struct tree){ .source = m->blocks->source, .inodes = s->inodes };
 	return readahead_new(&s->readahead);
@@ -332,6 +357,8 @@ void shown_close(struct shown *s)
 
 void shown_release(struct shown *s)
 {
+	if (s->rooted)
+		gc_roots_remove(s->m->node->store, &s->roots);
 	prefetch_free(s->prefetch);
 	readahead_free(s->readahead);
 	inodes_free(s->inodes);

@@ -9,10 +9,13 @@
 #include "fs/prefetch.h"
 #include "fs/readahead.h"
 #include "fs/tree.h"
+#include "store/gc.h"
 
 struct shown {
 	struct mount *m;
 	struct inodes *inodes;
+	struct gc_roots roots; /* what is shown, and what is open */
+	bool rooted;
 	struct tree tree;
 	struct prefetch *prefetch;
 	struct readahead *readahead;

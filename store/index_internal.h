@@ -21,16 +21,20 @@ struct reader {
 
 struct index {
 	MDB_env *env;
-	MDB_dbi blocks, pieces, meta;
+	MDB_dbi blocks, pieces, meta, cached;
+	bool no_cached; /* made before there was a cache log, and we may not write */
 	pthread_mutex_t write; /* one writing transaction, or a change of the map */
 	unsigned turn;         /* atomic: which reader to wait for */
 	struct reader readers[READERS];
 };
 
 struct meta {
-	struct mark covered;
-	uint64_t bytes;
+	struct mark covered[LOGS];
+	uint64_t bytes[LOGS];
 };
+
+/* Keys of "meta", by log. */
+extern const char *const index_meta_keys[LOGS];
 
 /* An error of LMDB as one of ours. */
 int index_error(int rc);
@@ -48,5 +52,8 @@ int index_resize(struct index *ix, size_t bytes);
 int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out);
 int index_place_get(const MDB_val *value, struct place *out);
 int index_make_tables(struct index *ix);
+/* The one for the cache log, in an index from before. */
+int index_make_cached(struct index *ix);
+MDB_dbi index_table_of(const struct index *ix, bool piece, uint8_t log);
 
 #endif

@@ -6,6 +6,7 @@
 #include "fs/waiting.h"
 #include "fs/mount.h"
 #include "net/node.h"
+#include "tools/pins.h"
 
 #include <jansson.h>
 
@@ -40,6 +41,8 @@ struct daemon {
 	struct keeper *keeper;
 	struct blocks *blocks;
 	struct waiting *waiting;
+	struct pins *pins;
+	struct provided_roots provided;
 	struct node *node;
 	struct server *server;
 	struct provide *provide;

@@ -169,6 +169,8 @@ static const struct {
 	{ "mount", handle_mount },	   { "umount", handle_umount },
 	{ "folder", handle_folder },
 	{ "sync", handle_sync },	   { "mend", handle_mend },
+	{ "hold", handle_hold },	   { "pin", handle_pin },
+	{ "unpin", handle_unpin },	   { "gc", handle_gc },
 };
 
 request_fn handler_find(const char *cmd)
