@@ -145,6 +145,10 @@ static void *keep(void *arg)
 			break;
 		pthread_mutex_unlock(&f->keep_lock);
 		int r = folder_checkpoint(f);
+		if (!r)
+			r = folder_clean(f);
+		if (r > 0)
+			r = folder_checkpoint(f);
 		if (r < 0 && !folder_log_failed(f->log))
 			log_line(LOG_WARN, "%s: cannot bring its table up to date: %s",
 				 f->dir, err_text(r));
@@ -393,6 +397,8 @@ int folder_open(struct folder **out, const struct folder_config *cfg, const stru
 	if (!r)
 		r = folder_log_replay(f->log, &covered, on_record, f);
 	f->replaying = false;
+	if (!r)
+		f->recording = folder_log_end(f->log).number - 1;
 	if (!r)
 		r = free_orphans(f);
 	/* What was replayed is not replayed again, whatever its end was. */
