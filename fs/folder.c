@@ -74,13 +74,18 @@ int change_begin(struct folder *f)
 	return r;
 }
 
+static void forget_adopting(struct folder *f)
+{
+	for (uint32_t k = 0; k < f->adopting.n; k++)
+		((struct inode *)f->adopting.v[k])->adopting = false;
+	f->adopting.n = 0;
+}
+
 void change_end(struct folder *f)
 {
 	bool much;
 
-	for (uint32_t k = 0; k < f->adopting.n; k++)
-		((struct inode *)f->adopting.v[k])->adopting = false;
-	f->adopting.n = 0;
+	forget_adopting(f);
 	if (f->n_inodes + f->n_entries > OBJECTS_MAX && !f->saving)
 		objects_evict(f);
 	much = f->save_inodes.n + f->save_entries.n > SAVE_OBJECTS ||
@@ -103,6 +108,7 @@ int change_commit(struct folder *f, const void *data, uint32_t len)
 	pthread_rwlock_wrlock(&f->state);
 	if (r < 0)
 		return r;
+	forget_adopting(f); /* it is done, and they may be freed */
 	f->meta_bytes += f->record.len;
 	f->data_bytes += len;
 	f->last_change_ms = now_ms();
