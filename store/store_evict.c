@@ -187,6 +187,8 @@ static int evict_one(struct store *s)
 	if (r < 0)
 		goto out;
 	pthread_mutex_lock(&s->lock);
+	/* Of those who read there meanwhile. */
+	free(s->cached[0].read);
 	s->n_cached--;
 	memmove(s->cached, s->cached + 1, s->n_cached * sizeof *s->cached);
 	s->cached_disk -= e.victim.bytes;
