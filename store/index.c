@@ -2,6 +2,7 @@
 
 #include "store/buf.h"
 #include "store/error.h"
+#include "store/index_pages.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,6 +49,7 @@ static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t
 		rc = mdb_env_create(&ix->env);
 		if (rc)
 			return index_error(rc);
+		mdb_env_set_assert(ix->env, index_on_assert);
 		mdb_env_set_maxdbs(ix->env, 3);
 		mdb_env_set_maxreaders(ix->env, 512);
 		mdb_env_set_mapsize(ix->env, bytes);
@@ -101,10 +103,19 @@ int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
 	out->covered.segment = cursor_u32le(&in);
 	out->covered.offset = cursor_u32le(&in);
 	out->bytes = cursor_u64le(&in);
-	return cursor_done(&in) && out->covered.offset % 8 == 0 ? 0 : ERR_CORRUPT;
+	if (!cursor_done(&in) || out->covered.offset % 8)
+		return ERR_CORRUPT;
+	key = (MDB_val){ 3, "sum" };
+	rc = mdb_get(txn, ix->meta, &key, &value);
+	if (rc)
+		return index_error(rc);
+	in = cursor_over(value.mv_data, value.mv_size);
+	out->sum = cursor_u64le(&in);
+	return cursor_done(&in) ? 0 : ERR_CORRUPT;
 }
 
-static int open_tables(struct index *ix)
+/* `sum`: what the entries came to, or NULL. */
+static int open_tables(struct index *ix, const uint64_t *sum)
 {
 	MDB_val key = { 7, "version" }, value;
 	MDB_txn *txn = NULL;
@@ -124,19 +135,36 @@ static int open_tables(struct index *ix)
 	if (!r) {
 		struct cursor in = cursor_over(value.mv_data, value.mv_size);
 		uint32_t version = cursor_u32le(&in);
-		if (!cursor_done(&in) || !version)
+		if (!cursor_done(&in))
 			r = ERR_CORRUPT;
-		else if (version > INDEX_VERSION)
-			r = ERR_NEWER;
+		else if (version != INDEX_VERSION) /* an older one is made anew */
+			r = version > INDEX_VERSION ? ERR_NEWER : ERR_CORRUPT;
 	}
 	if (!r)
 		r = index_meta_get(ix, txn, &m);
+	if (!r && sum && *sum != m.sum)
+		r = ERR_CORRUPT;
 	if (r < 0) {
 		mdb_txn_abort(txn);
 		return r;
 	}
 	/* A commit keeps the handles, even of a read transaction. */
 	return index_error(mdb_txn_commit(txn));
+}
+
+/* Before LMDB reads the file, which it believes.  A writer must not build on what
+ * is damaged; for a reader, who harms nobody, it would take too long. */
+static int look_before(const char *file, bool all, uint64_t *sum)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = index_head_check_file(fd);
+	if (!r && all)
+		r = index_pages_check_file(fd, INDEX_NEWEST, sum);
+	close(fd);
+	return r;
 }
 
 static int sync_dir(const char *dir)
@@ -157,7 +185,8 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 	unsigned env_flags =
 	    MDB_NOTLS | MDB_NORDAHEAD | (flags & INDEX_WRITE ? 0 : MDB_RDONLY);
 	struct index *ix = calloc(1, sizeof *ix);
-	bool fresh = false;
+	bool fresh = false, all = INDEX_FORM_KNOWN && flags & INDEX_WRITE;
+	uint64_t sum = 0;
 	struct stat st;
 	char *file = NULL;
 	int dead, r;
@@ -180,6 +209,10 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 			goto out;
 		}
 	}
+	r = fresh || !INDEX_FORM_KNOWN ? 0 : look_before(file, all, &sum);
+	if (r < 0)
+		goto out;
+	index_inside++;
 	r = map_env(ix, dir, env_flags, map_bytes ? map_bytes : MAP_BYTES);
 	/* Readers that were killed would keep pages from being used again. */
 	if (!r && (flags & INDEX_WRITE))
@@ -187,7 +220,9 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 	if (!r)
 		r = index_check_length(ix, false);
 	if (!r)
-		r = fresh ? index_make_tables(ix) : open_tables(ix);
+		r = fresh ? index_make_tables(ix)
+			  : open_tables(ix, all ? &sum : NULL);
+	index_inside--;
 	/* A file that is synced may still lack its name. */
 	if (!r && fresh)
 		r = sync_dir(dir);
@@ -245,12 +280,14 @@ static int read_begin(struct index *ix, struct reader **out)
 			rd = &ix->readers[first % READERS];
 			pthread_mutex_lock(&rd->lock);
 		}
+		index_inside++;
 		rc = rd->txn ? mdb_txn_renew(rd->txn)
 			     : mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &rd->txn);
 		if (!rc) {
 			*out = rd;
 			return 0;
 		}
+		index_inside--;
 		pthread_mutex_unlock(&rd->lock);
 		if (rc != MDB_MAP_RESIZED)
 			return index_error(rc);
@@ -264,6 +301,7 @@ static int read_begin(struct index *ix, struct reader **out)
 static void read_end(struct reader *rd)
 {
 	mdb_txn_reset(rd->txn);
+	index_inside--;
 	pthread_mutex_unlock(&rd->lock);
 }
 

@@ -7,7 +7,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 
-#define INDEX_VERSION 1
+#define INDEX_VERSION 2 /* 1 had no sum */
 #define PLACE_SIZE    16
 #define META_SIZE     16
 /* Readers at one time; more threads wait, for microseconds. */
@@ -30,7 +30,12 @@ struct index {
 struct meta {
 	struct mark covered;
 	uint64_t bytes;
+	uint64_t sum; /* of all entries (index_pages.h), but for its own */
 };
+
+/* Above 0 while this thread is inside LMDB, or reads its file (index_guard()). */
+extern _Thread_local volatile int index_inside;
+void index_on_assert(MDB_env *env, const char *text);
 
 /* An error of LMDB as one of ours. */
 int index_error(int rc);
@@ -46,6 +51,18 @@ int index_check_length(struct index *ix, bool extend);
 int index_resize(struct index *ix, size_t bytes);
 
 int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out);
+int index_meta_put(struct index *ix, MDB_txn *txn, struct meta *m);
+
+/*
+ * How a table is changed, within a transaction: so that the sum in *m, which
+ * index_meta_put() writes in the end, stays that of all entries.  A put takes the
+ * place of a value that is there.  MDB_NOTFOUND, MDB_MAP_FULL, or another error of LMDB.
+ */
+int index_entry_put(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key, MDB_val *value);
+int index_entry_del(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key);
+
 int index_place_get(const MDB_val *value, struct place *out);
 int index_make_tables(struct index *ix);
 

@@ -4,6 +4,7 @@
  */
 #include "store/error.h"
 #include "store/index_internal.h"
+#include "store/index_pages.h"
 
 #include <stdlib.h>
 
@@ -11,10 +12,48 @@
  * in memory until the commit: 4,096 of them are 16 MiB. */
 #define NAMES_PER_TXN 4096
 
-static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
+static uint64_t entry_sum(struct index *ix, MDB_dbi table, const MDB_val *key,
+			  const MDB_val *value)
+{
+	const char *name = table == ix->blocks ? "blocks"
+			   : table == ix->pieces ? "pieces"
+						 : "meta";
+
+	return index_entry_sum(name, key->mv_data, key->mv_size, value->mv_data,
+			       value->mv_size);
+}
+
+int index_entry_put(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key, MDB_val *value)
+{
+	MDB_val old = *value;
+	int rc = mdb_put(txn, table, key, &old, MDB_NOOVERWRITE);
+
+	if (rc == MDB_KEYEXIST) {
+		m->sum -= entry_sum(ix, table, key, &old);
+		rc = mdb_put(txn, table, key, value, 0);
+	}
+	if (!rc)
+		m->sum += entry_sum(ix, table, key, value);
+	return rc;
+}
+
+int index_entry_del(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key)
+{
+	MDB_val old;
+	int rc = mdb_get(txn, table, key, &old);
+
+	if (rc)
+		return rc;
+	m->sum -= entry_sum(ix, table, key, &old);
+	return mdb_del(txn, table, key, NULL);
+}
+
+int index_meta_put(struct index *ix, MDB_txn *txn, struct meta *m)
 {
 	MDB_val key = { 7, "covered" };
-	uint8_t bytes[META_SIZE];
+	uint8_t bytes[META_SIZE], sum[8];
 
 	for (int i = 0; i < 4; i++) {
 		bytes[i] = (uint8_t)(m->covered.segment >> (8 * i));
@@ -23,6 +62,13 @@ static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
 	for (int i = 0; i < 8; i++)
 		bytes[8 + i] = (uint8_t)(m->bytes >> (8 * i));
 	MDB_val value = { sizeof bytes, bytes };
+	int rc = index_entry_put(ix, txn, m, ix->meta, &key, &value);
+	if (rc)
+		return index_error(rc);
+	for (int i = 0; i < 8; i++)
+		sum[i] = (uint8_t)(m->sum >> (8 * i));
+	key = (MDB_val){ 3, "sum" };
+	value = (MDB_val){ sizeof sum, sum };
 	return index_error(mdb_put(txn, ix->meta, &key, &value, 0));
 }
 
@@ -30,7 +76,7 @@ int index_make_tables(struct index *ix)
 {
 	uint8_t version[4] = { INDEX_VERSION };
 	MDB_val key = { 7, "version" }, value = { sizeof version, version };
-	struct meta empty = { { 0, 0 }, 0 };
+	struct meta empty = { .sum = 0 };
 	MDB_txn *txn = NULL;
 	int r;
 
@@ -43,9 +89,9 @@ int index_make_tables(struct index *ix)
 	if (!r)
 		r = index_error(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
 	if (!r)
-		r = index_error(mdb_put(txn, ix->meta, &key, &value, MDB_NOOVERWRITE));
+		r = index_error(index_entry_put(ix, txn, &empty, ix->meta, &key, &value));
 	if (!r)
-		r = meta_put(ix, txn, &empty);
+		r = index_meta_put(ix, txn, &empty);
 	if (r < 0) {
 		mdb_txn_abort(txn);
 		return r;
@@ -80,9 +126,12 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 			return r;
 		if (!piece)
 			m->bytes -= old.size;
+		m->sum -= entry_sum(ix, table, &key, &value);
 		value = (MDB_val){ sizeof bytes, bytes };
 		rc = mdb_put(txn, table, &key, &value, 0);
 	}
+	if (!rc)
+		m->sum += entry_sum(ix, table, &key, &value);
 	if (rc)
 		return rc == MDB_MAP_FULL ? -EOVERFLOW : index_error(rc);
 	if (!piece)
@@ -108,7 +157,7 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 	if (!r) {
 		if (covered)
 			m.covered = *covered;
-		r = meta_put(ix, txn, &m);
+		r = index_meta_put(ix, txn, &m);
 	}
 	if (r < 0) {
 		mdb_txn_abort(txn);
@@ -126,6 +175,7 @@ int index_commit(struct index *ix, const struct pending *batch,
 	int r;
 
 	pthread_mutex_lock(&ix->write);
+	index_inside++;
 	do {
 		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
 		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL);
@@ -142,6 +192,7 @@ int index_commit(struct index *ix, const struct pending *batch,
 	} while (from < batch->n);
 	r = index_check_length(ix, true);
 out:
+	index_inside--;
 	pthread_mutex_unlock(&ix->write);
 	return r;
 }
@@ -164,14 +215,14 @@ static int drop(struct index *ix, MDB_txn *txn, const struct record_name *name,
 		return r;
 	if (now.segment != at->segment || now.offset != at->offset)
 		return 0;
-	r = index_error(mdb_del(txn, table, &key, NULL));
+	r = index_meta_get(ix, txn, &m);
 	if (!r)
-		r = index_meta_get(ix, txn, &m);
+		r = index_error(index_entry_del(ix, txn, &m, table, &key));
 	if (r < 0)
 		return r;
 	if (!name->piece)
 		m.bytes -= now.size;
-	r = meta_put(ix, txn, &m);
+	r = index_meta_put(ix, txn, &m);
 	return r < 0 ? r : 1;
 }
 
@@ -181,6 +232,7 @@ int index_drop(struct index *ix, const struct record_name *name, const struct pl
 	int rc, r;
 
 	pthread_mutex_lock(&ix->write);
+	index_inside++;
 	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
 	if (r < 0)
 		goto out;
@@ -195,6 +247,7 @@ int index_drop(struct index *ix, const struct record_name *name, const struct pl
 	else if (index_check_length(ix, true) < 0)
 		r = -EIO;
 out:
+	index_inside--;
 	pthread_mutex_unlock(&ix->write);
 	return r;
 }

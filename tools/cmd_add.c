@@ -450,7 +450,7 @@ static int open_store(struct adding *a)
 	if (client_open(&a->client, cx->repo) >= 0)
 		return 0;
 	a->client = NULL;
-	r = repo_store(cx->repo, STORE_WRITE, 0, &a->store);
+	r = repo_store_write(cx->repo, 0, &a->store);
 	if (r < 0)
 		return repo_store_fail(cx, r);
 	a->seen = repo_seen(cx->repo);

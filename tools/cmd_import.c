@@ -99,7 +99,7 @@ static int store_open_either(struct context *cx, struct importing *im)
 	if (client_open(&im->client, cx->repo) >= 0)
 		return 0;
 	im->client = NULL;
-	int r = repo_store(cx->repo, STORE_WRITE, 0, &im->store);
+	int r = repo_store_write(cx->repo, 0, &im->store);
 	return r < 0 ? repo_store_fail(cx, r) : 0;
 }
 

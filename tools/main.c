@@ -1,6 +1,7 @@
 /* The cairn command: the table of sub-commands, dispatch and help. */
 #include "tools/command.h"
 #include "store/log.h"
+#include "store/store.h"
 
 #include <ctype.h>
 #include <signal.h>
@@ -231,6 +232,7 @@ int main(int argc, char **argv)
 	int status = EXIT_MISUSE;
 
 	signal(SIGPIPE, SIG_IGN);
+	store_guard("cairn: the index of the store is damaged: make it anew with `cairn repair --rebuild`\n");
 	argc = take_globals(&cx, argc, argv, &help);
 	if (argc < 0) {
 		fprintf(stderr, "cairn: --repo needs a directory\n");
