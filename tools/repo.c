@@ -249,7 +249,8 @@ int repo_store_write(const char *dir, size_t cache_bytes, struct store **out)
 
 	if (r != ERR_CORRUPT || path_in(path, dir, "store") < 0)
 		return r;
-	log_line(LOG_ERROR, "the index of the store in %s is damaged or gone: making it anew from the segments", dir);
+	/* Worth a line from a command, too, since it may take a while. */
+	fprintf(stderr, "cairn: the index of the store in %s is damaged or gone: making it anew from the segments\n", dir);
 	r = store_rebuild(path, NULL, NULL);
 	if (r < 0)
 		return r == -ENOENT ? ERR_CORRUPT : r;

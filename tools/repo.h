@@ -35,7 +35,7 @@ int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store
 
 /*
  * The same to write.  An index that cannot be used is made anew from the segments,
- * which is logged and takes as long as reading them; what they have is all there
+ * which is said on standard error and takes as long as reading them; what they have is all there
  * is, so nothing is lost by it.
  */
 int repo_store_write(const char *dir, size_t cache_bytes, struct store **out);
