@@ -4,6 +4,7 @@
 #include "store/store.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -265,7 +266,11 @@ int main(int argc, char **argv)
 out:
 	free(cx.repo);
 	/* A full disk or a closed pipe behind stdout is a failure too. */
-	if (fflush(stdout) && !status)
+	if (fflush(stdout) && !status) {
+		/* Who stopped reading knows. */
+		if (errno != EPIPE)
+			fprintf(stderr, "cairn: cannot write the output: %s\n", strerror(errno));
 		status = EXIT_FAILED;
+	}
 	return status;
 }
