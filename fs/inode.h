@@ -89,6 +89,13 @@ void inodes_path(struct inodes *t, uint64_t id, char *out, size_t max);
 
 uint64_t inodes_count(struct inodes *t);
 
+/* Give the CID of every inode, until each() returns non-zero, which is passed on; it
+ * may not call back here. */
+int inodes_cids(struct inodes *t, int (*each)(void *arg, const struct cid *cid), void *arg);
+/* Have fn(arg) called before a tree is shown that lies in no other one; it may not call
+ * back here. */
+void inodes_on_tree(struct inodes *t, void (*fn)(void *arg), void *arg);
+
 /* A directory that is known, by place. */
 struct inode_place {
 	uint64_t id, parent;

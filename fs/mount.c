@@ -51,6 +51,24 @@ static void check(void *arg)
 	m->dir = copy;
 }
 
+static int is_live(void *mark, const struct cid *cid)
+{
+	return gc_live(mark, cid);
+}
+
+/* For a gc: whatever the kernel knows may be open, or about to be. */
+static int live_roots(struct gc_roots *roots, struct gc_mark *mark)
+{
+	struct mount *m = (struct mount *)((char *)roots - offsetof(struct mount, roots));
+
+	return inodes_cids(m->inodes, is_live, mark);
+}
+
+static void on_tree(void *arg)
+{
+	gc_roots_changed(arg);
+}
+
 static int make_parts(struct mount *m, const struct mount_options *o)
 {
 	uint64_t timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS;
@@ -63,6 +81,10 @@ static int make_parts(struct mount *m, const struct mount_options *o)
 	r = inodes_new(&m->inodes);
 	if (r < 0)
 		return r;
+	inodes_on_tree(m->inodes, on_tree, m->node->store);
+	m->roots.each = live_roots;
+	gc_roots_add(m->node->store, &m->roots);
+	m->rooted = true;
 	cfg = (struct view_config){
 		.node = m->node,
 		.blocks = m->blocks,
@@ -86,6 +108,8 @@ static int make_parts(struct mount *m, const struct mount_options *o)
 
 static void free_parts(struct mount *m)
 {
+	if (m->rooted)
+		gc_roots_remove(m->node->store, &m->roots);
 	view_free(m->view);
 	parking_free(m->parking);
 	prefetch_free(m->prefetch);

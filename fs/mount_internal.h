@@ -13,6 +13,7 @@
 #include "fs/readahead.h"
 #include "fs/tree.h"
 #include "fs/view.h"
+#include "store/gc.h"
 
 #include <fuse_lowlevel.h>
 #include <pthread.h>
@@ -25,6 +26,8 @@ struct mount {
 	struct node *node;
 	struct blocks *blocks;
 	struct inodes *inodes;
+	struct gc_roots roots; /* what is shown, and what is open */
+	bool rooted;
 	struct tree tree;
 	struct parking *parking;
 	struct prefetch *prefetch;

@@ -7,7 +7,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 
-#define INDEX_VERSION 2 /* 1 had no sum */
+#define INDEX_VERSION 2 /* 1 had no sum, and no cache log */
 #define PLACE_SIZE    16
 #define META_SIZE     16
 /* Readers at one time; more threads wait, for microseconds. */
@@ -21,17 +21,20 @@ struct reader {
 
 struct index {
 	MDB_env *env;
-	MDB_dbi blocks, pieces, meta;
+	MDB_dbi blocks, pieces, meta, cached;
 	pthread_mutex_t write; /* one writing transaction, or a change of the map */
 	unsigned turn;         /* atomic: which reader to wait for */
 	struct reader readers[READERS];
 };
 
 struct meta {
-	struct mark covered;
-	uint64_t bytes;
+	struct mark covered[LOGS];
+	uint64_t bytes[LOGS];
 	uint64_t sum; /* of all entries (index_pages.h), but for its own */
 };
+
+/* Keys of "meta", by log. */
+extern const char *const index_meta_keys[LOGS];
 
 /* Above 0 while this thread is inside LMDB, or reads its file (index_guard()). */
 extern _Thread_local volatile int index_inside;
@@ -65,5 +68,6 @@ int index_entry_del(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi tabl
 
 int index_place_get(const MDB_val *value, struct place *out);
 int index_make_tables(struct index *ix);
+MDB_dbi index_table_of(const struct index *ix, bool piece, uint8_t log);
 
 #endif

@@ -5,6 +5,7 @@
 #include "store/error.h"
 #include "store/log.h"
 #include "tools/config.h"
+#include "tools/pins.h"
 #include "tools/provide.h"
 #include "tools/repo.h"
 #include "tools/server.h"
@@ -204,6 +205,14 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 		goto out;
 	}
 	d->seen = repo_seen(cx->repo);
+	r = repo_pins(cx->repo, true, &d->pins);
+	if (r < 0) {
+		seen_close(d->seen);
+		status = repo_pins_fail(cx, r);
+		goto out;
+	}
+	provided_roots_init(&d->provided, d->repo);
+	gc_roots_add(d->store, &d->provided.base);
 	uv_loop_init(&d->loop);
 	status = start(cx, d);
 	if (!status) {
@@ -220,6 +229,7 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
 	seen_close(d->seen);
+	pins_close(d->pins);
 	r = store_close(d->store);
 	d->store = NULL;
 	if (r < 0)

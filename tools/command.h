@@ -53,6 +53,8 @@ int cmd_export(struct context *cx, int argc, char **argv);
 int cmd_import(struct context *cx, int argc, char **argv);
 int cmd_verify(struct context *cx, int argc, char **argv);
 int cmd_repair(struct context *cx, int argc, char **argv);
+int cmd_pin(struct context *cx, int argc, char **argv);
+int cmd_gc(struct context *cx, int argc, char **argv);
 int cmd_publish(struct context *cx, int argc, char **argv);
 int cmd_resolve(struct context *cx, int argc, char **argv);
 int cmd_mount(struct context *cx, int argc, char **argv);

@@ -4,6 +4,7 @@
 
 #include "fs/mount.h"
 #include "net/node.h"
+#include "tools/pins.h"
 
 #include <jansson.h>
 
@@ -34,6 +35,8 @@ struct daemon {
 	struct secret_key key;
 	struct store *store;
 	struct seen *seen; /* or NULL */
+	struct pins *pins;
+	struct provided_roots provided;
 	struct node *node;
 	struct server *server;
 	struct provide *provide;

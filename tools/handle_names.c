@@ -61,6 +61,7 @@ void handle_publish(struct request *rq)
 	/* What a name points at is meant to be found. */
 	if (!ref.is_name)
 		provide_add(d->provide, &ref.cid);
+	gc_roots_changed(d->store);
 	names_publish(d->node->names, &d->key, value, &o, on_published, n);
 	free(value);
 }

@@ -162,6 +162,8 @@ static const struct {
 	{ "publish", handle_publish },	   { "resolve", handle_resolve },
 	{ "mount", handle_mount },	   { "umount", handle_umount },
 	{ "sync", handle_sync },	   { "mend", handle_mend },
+	{ "hold", handle_hold },	   { "pin", handle_pin },
+	{ "unpin", handle_unpin },	   { "gc", handle_gc },
 };
 
 request_fn handler_find(const char *cmd)

@@ -29,6 +29,7 @@ static const struct command commands[] = {
 	  "  -n, --hash-only   print CIDs, store nothing\n"
 	  "  --jobs N          threads (default: one for each CPU)\n"
 	  "  --no-provide      do not tell the network that it is here\n"
+	  "  --no-pin          the next gc may take it away; it is not announced either\n"
 	  "What is taken:\n"
 	  "  --hidden          dot files inside folders too\n"
 	  "  --exclude RULE    leave out, as a line of .cairnignore would; repeatable\n"
@@ -61,7 +62,8 @@ static const struct command commands[] = {
 	  "  --since CID  only the blocks that this older tree lacks\n"
 	  "The same tree always gives the same bytes: CAR version 1, depth first, each block\n"
 	  "once, the root first.  `cairn import`, and every IPFS tool, reads it.\n" },
-	{ "import", cmd_import, "[--no-provide] [--json] FILE|-", "store the blocks of a CAR file, print its roots",
+	{ "import", cmd_import, "[--pin] [--no-provide] [--json] FILE|-", "store the blocks of a CAR file, print its roots",
+	  "  --pin          pin its roots, so that a gc leaves them\n"
 	  "  --no-provide   do not tell the network that they are here\n"
 	  "Takes versions 1 and 2, also from a pipe.  Every block is checked against its CID;\n"
 	  "those before an error are kept.\n" },
@@ -75,6 +77,17 @@ static const struct command commands[] = {
 	  "With a daemon running, damaged blocks are fetched again from peers.  Without one, an\n"
 	  "index that cannot be used is made anew, and damaged blocks are dropped.  Exits with\n"
 	  "1 if blocks are lost.\n" },
+	{ "pin", cmd_pin, "add|rm|ls [OPTIONS] [SOURCE...]", "what is to stay here",
+	  "  add [--name N] [--direct] SOURCE...   keep it, fetching what is not here;\n"
+	  "                        --direct: its block alone, not what it links to\n"
+	  "  rm [--name N] CID...  no longer: all its pins, or that of the name.  It is not\n"
+	  "                        announced any more, and the next gc may take it away\n"
+	  "  ls [--name N] [--json]\n"
+	  "What is added is pinned.  Blocks that were only fetched to be read stay as long as\n"
+	  "`cairn config cache.quota` has room for them.\n" },
+	{ "gc", cmd_gc, "[-n] [--json]", "drop what no pin leads to, and give its room back",
+	  "  -n, --dry-run   only say what would go\n"
+	  "Mounted trees and files that are open stay too.  May run beside anything else.\n" },
 	{ "publish", cmd_publish, "[--lifetime H] [--ttl S] CID", "point this node's name at a tree, print the name",
 	  "  --lifetime H   hours until the record expires (default 48; it is renewed\n"
 	  "                 every 4 while the daemon runs)\n"

@@ -2,6 +2,7 @@
 
 #include "store/error.h"
 #include "store/log.h"
+#include "tools/config.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -230,9 +231,15 @@ int repo_key(const char *dir, struct secret_key *out)
 
 int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store **out)
 {
-	const struct store_config cfg = { .cache_bytes = cache_bytes };
+	struct store_config cfg = { .cache_bytes = cache_bytes };
+	json_t *config = NULL;
 	char path[PATH_MAX];
 	int r = path_in(path, dir, "store");
+
+	/* Settings that cannot be read are told of by those who use them. */
+	if (config_load(dir, &config) >= 0)
+		cfg.cache_quota = config_size(config, "cache.quota");
+	json_decref(config);
 
 	if (r < 0)
 		return r;

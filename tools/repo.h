@@ -7,6 +7,8 @@
  *	store/		blocks
  *	names/		newest verified record of each name
  *	seen/		files added before (store/seen.h); may be lost
+ *	pins/		what is to stay (store/pin.h)
+ *	provided	roots that are offered, a CID a line
  *	control.sock	while a daemon runs
  */
 #ifndef TOOLS_REPO_H
