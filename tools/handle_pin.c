@@ -192,12 +192,14 @@ static void on_kept_more(uv_work_t *work, int status)
 
 static void pin_go_on(struct pinning *p)
 {
-	if (p->gone)
-		p->result = -ECANCELED;
-	else
-		p->result = uv_queue_work(&p->daemon->loop, &p->work, keep_more, on_kept_more);
-	if (p->result < 0)
+	/* Once it is queued, the result is the pool's. */
+	int r = p->gone ? -ECANCELED
+			: uv_queue_work(&p->daemon->loop, &p->work, keep_more, on_kept_more);
+
+	if (r < 0) {
+		p->result = r;
 		pin_end(p);
+	}
 }
 
 static void on_pin_gone(struct request *rq)

@@ -67,7 +67,8 @@ static const struct command commands[] = {
 	  "  --no-provide   do not tell the network that they are here\n"
 	  "Takes versions 1 and 2, also from a pipe.  Every block is checked against its CID;\n"
 	  "those before an error are kept.\n" },
-	{ "stat", cmd_stat, "[--json] [SOURCE]", "about one object, or about the store", NULL },
+	{ "stat", cmd_stat, "[--pins] [--json] [SOURCE]", "about one object, or about the store",
+	  "  --pins   what each pin holds, and what of it no other does\n" },
 	{ "verify", cmd_verify, "[--sample N%] [--json]", "read every block, and compare it with its name",
 	  "  --sample N%   so many of them, chosen by chance\n"
 	  "Prints the names of damaged blocks, and exits with 1 if there are any.  It changes\n"
