@@ -97,7 +97,7 @@ static int set_size(struct folder *f, struct inode *i, struct inode_core *c, uin
 		return -EISDIR;
 	if (!S_ISREG(c->mode))
 		return -EINVAL;
-	if (size > INT64_MAX)
+	if (size > FOLDER_SIZE_MAX)
 		return -EFBIG;
 	if (size < c->size)
 		update_encode(&f->record, &cut);

@@ -266,7 +266,7 @@ static int get_file(struct folder *f, uint64_t ino, uint64_t offset, uint64_t le
 		return -EISDIR;
 	if (!S_ISREG((*out)->core.mode))
 		return -EINVAL;
-	if (offset > INT64_MAX || len > INT64_MAX - offset)
+	if (offset > FOLDER_SIZE_MAX || len > FOLDER_SIZE_MAX - offset)
 		return -EFBIG;
 	return inode_adopt(f, *out, lack);
 }

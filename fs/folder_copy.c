@@ -89,7 +89,7 @@ static ssize_t by_reference(struct folder *f, const struct copy *c, struct lack 
 		return 0;
 	if (len > from->core.size - c->from_offset)
 		len = from->core.size - c->from_offset;
-	if (__builtin_add_overflow(c->to_offset, len, &end) || end > INT64_MAX)
+	if (__builtin_add_overflow(c->to_offset, len, &end) || end > FOLDER_SIZE_MAX)
 		return -EFBIG;
 	if (from == to && c->from_offset < c->to_offset + len &&
 	    c->to_offset < c->from_offset + len)

@@ -21,6 +21,10 @@
 #ifndef FS_FOLDER_INTERNAL_H
 #define FS_FOLDER_INTERNAL_H
 
+/* net/ and the view have functions of these names. */
+#define name_find folder_name_find
+#define link_find folder_link_find
+
 #include "fs/extents.h"
 #include "fs/folder.h"
 #include "fs/folder_known.h"
