@@ -129,15 +129,15 @@ int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
 	return cursor_done(&in) ? 0 : ERR_CORRUPT;
 }
 
-/* `sum`: what the entries came to, or NULL. */
-static int open_tables(struct index *ix, const uint64_t *sum)
+static int open_tables(struct index *ix)
 {
 	MDB_val key = { 7, "version" }, value;
 	MDB_txn *txn = NULL;
 	struct meta m;
+	uint64_t sum;
 	int r;
 
-	r = index_error(mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn));
+	r = index_check_begin(ix, &txn, &sum);
 	if (r < 0)
 		return r;
 	r = index_error(mdb_dbi_open(txn, "blocks", 0, &ix->blocks));
@@ -159,7 +159,7 @@ static int open_tables(struct index *ix, const uint64_t *sum)
 	}
 	if (!r)
 		r = index_meta_get(ix, txn, &m);
-	if (!r && sum && *sum != m.sum)
+	if (!r && INDEX_FORM_KNOWN && sum != m.sum)
 		r = ERR_CORRUPT;
 	if (r < 0) {
 		mdb_txn_abort(txn);
@@ -169,17 +169,14 @@ static int open_tables(struct index *ix, const uint64_t *sum)
 	return index_error(mdb_txn_commit(txn));
 }
 
-/* Before LMDB reads the file, which it believes.  A writer must not build on what
- * is damaged; for a reader, who harms nobody, it would take too long. */
-static int look_before(const char *file, bool all, uint64_t *sum)
+/* Before LMDB reads the file, which it believes. */
+static int check_head(const char *file)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC), r;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	r = index_head_check_file(fd);
-	if (!r && all)
-		r = index_pages_check_file(fd, INDEX_NEWEST, sum);
+	int r = INDEX_FORM_KNOWN ? index_head_check_file(fd) : 0;
 	close(fd);
 	return r;
 }
@@ -202,8 +199,7 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 	unsigned env_flags =
 	    MDB_NOTLS | MDB_NORDAHEAD | (flags & INDEX_WRITE ? 0 : MDB_RDONLY);
 	struct index *ix = calloc(1, sizeof *ix);
-	bool fresh = false, all = INDEX_FORM_KNOWN && flags & INDEX_WRITE;
-	uint64_t sum = 0;
+	bool fresh = false;
 	struct stat st;
 	char *file = NULL;
 	int dead, r;
@@ -226,7 +222,7 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 			goto out;
 		}
 	}
-	r = fresh || !INDEX_FORM_KNOWN ? 0 : look_before(file, all, &sum);
+	r = fresh ? 0 : check_head(file);
 	if (r < 0)
 		goto out;
 	index_inside++;
@@ -237,8 +233,7 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 	if (!r)
 		r = index_check_length(ix, false);
 	if (!r)
-		r = fresh ? index_make_tables(ix)
-			  : open_tables(ix, all ? &sum : NULL);
+		r = fresh ? index_make_tables(ix) : open_tables(ix);
 	index_inside--;
 	/* A file that is synced may still lack its name. */
 	if (!r && fresh)

@@ -31,8 +31,7 @@ struct mark {
 /*
  * Open the index in directory `dir` (which exists).  `map_bytes` of address
  * space are taken; a writer that needs more takes more (0: 64 GiB).
- * ERR_CORRUPT: cut, zeroed, absent or not an index, or, with INDEX_WRITE, damaged
- * in any way (index_check()); ERR_NEWER.
+ * ERR_CORRUPT: absent, not an index, or damaged in any way (index_check()); ERR_NEWER.
  */
 int index_open(struct index **out, const char *dir, unsigned flags, size_t map_bytes);
 void index_close(struct index *ix); /* NULL is allowed */

@@ -58,19 +58,15 @@ int index_pages_check_file(int fd, uint64_t transaction, uint64_t *sum)
 	return r;
 }
 
-int index_check(struct index *ix)
+int index_check_begin(struct index *ix, MDB_txn **out, uint64_t *sum)
 {
 	int fd, r = -EAGAIN;
 
-	if (!INDEX_FORM_KNOWN)
-		return 0;
-	index_inside++;
+	*sum = 0;
 	for (int tries = 0; r == -EAGAIN && tries < TRIES; tries++) {
 		MDB_txn *txn = NULL;
-		struct meta m;
-		uint64_t sum;
-
 		int rc = mdb_env_get_fd(ix->env, &fd);
+
 		if (!rc)
 			rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn);
 		if (rc == MDB_MAP_RESIZED) {
@@ -80,17 +76,34 @@ int index_check(struct index *ix)
 		}
 		r = index_error(rc);
 		/* While the transaction lasts, its pages are not used again. */
+		if (!r && INDEX_FORM_KNOWN)
+			r = index_pages_check_file(fd, mdb_txn_id(txn), sum);
 		if (!r)
-			r = index_pages_check_file(fd, mdb_txn_id(txn), &sum);
-		if (!r)
-			r = index_meta_get(ix, txn, &m);
-		if (!r && sum != m.sum)
+			*out = txn;
+		else
+			mdb_txn_abort(txn);
+	}
+	/* Nobody writes that often. */
+	return r == -EAGAIN ? ERR_CORRUPT : r;
+}
+
+int index_check(struct index *ix)
+{
+	MDB_txn *txn = NULL;
+	struct meta m;
+	uint64_t sum;
+	int r;
+
+	index_inside++;
+	r = index_check_begin(ix, &txn, &sum);
+	if (!r) {
+		r = index_meta_get(ix, txn, &m);
+		if (!r && INDEX_FORM_KNOWN && sum != m.sum)
 			r = ERR_CORRUPT;
 		mdb_txn_abort(txn);
 	}
 	index_inside--;
-	/* Nobody writes that often. */
-	return r == -EAGAIN ? ERR_CORRUPT : r;
+	return r;
 }
 
 /* ---- last words ---- */

@@ -40,6 +40,9 @@ extern const char *const index_meta_keys[LOGS];
 extern _Thread_local volatile int index_inside;
 void index_on_assert(MDB_env *env, const char *text);
 
+/* Begin to read a state all pages of which are sound; *sum of its entries. */
+int index_check_begin(struct index *ix, MDB_txn **out, uint64_t *sum);
+
 /* An error of LMDB as one of ours. */
 int index_error(int rc);
 

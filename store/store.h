@@ -110,8 +110,8 @@ int store_check(struct store *s, const struct multihash *name);
 
 /*
  * Look through the index itself: ERR_CORRUPT if it was damaged, or an entry
- * changed or lost; store_rebuild() mends it.  Beside a writer too.  Opening for
- * writing does so by itself.
+ * changed or lost; store_rebuild() mends it.  Beside a writer too.  Opening does so
+ * by itself.
  */
 int store_check_index(struct store *s);
 

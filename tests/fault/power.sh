@@ -34,13 +34,14 @@ cuts() {
 		pull_out || { not_ok "power_cuts_on_$kind" "$(cat "$T/err")"; return; }
 		# What the command prints from here on it must not have promised in vain, too.
 		wait $pid; promise "$T/out"
-		umount "$T/disk"
+		# Somebody may be looking at all mounts just now.
+		wait_for 20 umount "$T/disk" || { not_ok "power_cuts_on_$kind" "the disk is busy"; return; }
 		plug_in $kind || { not_ok "power_cuts_on_$kind" "$(cat "$T/err")"; return; }
 		kept "$T/disk/r" 3 || { bad=$((bad + 1)); note "cut $i after $delay ms: $why"; }
 	done
 	[ $bad != 0 ] || kept "$T/disk/r" || { bad=1; note "in the end: $why"; }
 	note "$kind: $n cuts, $early after the end; $(wc -l <"$T/promised") CIDs promised; opening took up to $slowest ms"
-	umount "$T/disk"
+	wait_for 20 umount "$T/disk"
 	rm -f "$T/$kind.img"
 	[ $bad = 0 ] && ok "power_cuts_on_$kind" || not_ok "power_cuts_on_$kind" "$bad lost something"
 }
