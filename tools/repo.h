@@ -15,6 +15,7 @@
 #define TOOLS_REPO_H
 
 #include "net/key.h"
+#include "store/file.h"
 #include "store/seen.h"
 #include "store/store.h"
 #include "tools/command.h"
@@ -48,10 +49,5 @@ struct seen *repo_seen(const char *dir);
 
 /* The message for an error of repo_store(); returns a status. */
 int repo_store_fail(struct context *cx, int r);
-
-/* Replace a file at once: written beside it, synced, renamed. */
-int file_replace(const char *path, const void *data, size_t len, unsigned mode);
-/* The whole of a small file, NUL-terminated; the caller frees. */
-int file_load(const char *path, size_t max, char **out, size_t *len);
 
 #endif
