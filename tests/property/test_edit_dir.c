@@ -6,6 +6,7 @@
 #include "store/edit_dir.h"
 #include "store/dag.h"
 #include "store/dagpb.h"
+#include "store/hamt.h"
 #include "tests/helpers/block_table.h"
 
 #include <stdio.h>
@@ -242,6 +243,77 @@ static void what_others_made_is_built_anew(void **state)
 	}
 }
 
+/* A shard of some links, in order of their buckets. */
+static struct cid shard_of(struct block_table *t, const unsigned *buckets, const struct cid *to,
+			   const char *const *names, size_t n)
+{
+	uint8_t field[HAMT_FIELD_MAX] = { 0 };
+	struct unixfs u = { .type = UNIXFS_HAMT_SHARD,
+			    .hash_type = HAMT_HASH_MURMUR3,
+			    .fanout = 256,
+			    .has_data = true,
+			    .has_hash_type = true,
+			    .has_fanout = true };
+	struct hamt_shape shape;
+	struct buf b = { 0 };
+	struct cid cid;
+
+	assert_int_equal(hamt_shape_init(&shape, 256), 0);
+	for (size_t i = 0; i < n; i++) {
+		char text[16];
+
+		hamt_field_set(&shape, field, buckets[i]);
+		snprintf(text, sizeof text, "%02X%s", buckets[i], names[i]);
+		dagpb_put_link(&b, &to[i], text, strlen(text), 1);
+	}
+	u.data = hamt_field_trim(&shape, field, &u.data_len);
+	assert_int_equal(sink_put_node(&t->sink, profiles[0], &b, &u, NULL, 0, &cid), 0);
+	buf_release(&b);
+	return cid;
+}
+
+static void shards_that_somebody_left_with_one_entry_are_folded(void **state)
+{
+	static const char *const names[] = { "a", "b" }, *const none[] = { "", "" };
+	struct profile p = *profiles[0];
+	struct dir_link links[2];
+	struct block_table t;
+	struct built now, want;
+	struct cid file, subs[2], root;
+	unsigned buckets[2];
+	uint8_t bin[CID_SIZE_MAX];
+	struct dag_entry e;
+
+	table_init(&t);
+	p.hamt_threshold = 0;
+	cid_of(&file, 1, CODEC_RAW, "x", 1);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t hash = hamt_hash(names[i], 1);
+		unsigned inner = hash >> 48 & 255;
+
+		buckets[i] = hash >> 56;
+		subs[i] = shard_of(&t, &inner, &file, &names[i], 1);
+		links[i] = (struct dir_link){ names[i], bin, 1, 1, (uint8_t)cid_encode(&file, bin) };
+	}
+	if (buckets[0] > buckets[1]) {
+		struct cid c = subs[0];
+		unsigned bucket = buckets[0];
+
+		subs[0] = subs[1], subs[1] = c;
+		buckets[0] = buckets[1], buckets[1] = bucket;
+	}
+	assert_int_not_equal(buckets[0], buckets[1]);
+	root = shard_of(&t, buckets, subs, none, 2);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(dag_lookup(&t.source, &root, names[i], 1, &e, NULL), 0);
+
+	/* One of them is looked at; then nothing is believed of the other. */
+	assert_int_equal(build_dir(&p, &t.sink, links, 2, &want), 0);
+	assert_int_equal(edit_dir_array(&p, &t.source, &t.sink, &root, links, 1, &now, NULL), 0);
+	assert_true(cid_equal(&now.cid, &want.cid));
+	table_release(&t);
+}
+
 /* A node of one link, under a name that may be anything. */
 static struct cid odd_dir(struct block_table *t, const char *const *names, size_t n)
 {
@@ -382,6 +454,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(edited_directories_are_as_built),
 		cmocka_unit_test(what_others_made_is_built_anew),
+		cmocka_unit_test(shards_that_somebody_left_with_one_entry_are_folded),
 		cmocka_unit_test(names_that_no_file_system_has_are_left_out_and_not_let_in),
 		cmocka_unit_test(ten_changes_among_a_million_entries_cost_some_shards),
 	};
