@@ -9,6 +9,8 @@
  * that is read is compared with what must stand there; if it differs (another
  * chunk size, another layout), the content is read and the tree built anew.
  * Sub-trees that nobody had to read are believed to be what their sizes say.
+ * What is taken over is not looked for in any store: the older tree must be kept
+ * until the new one is.
  */
 #ifndef STORE_EDIT_FILE_H
 #define STORE_EDIT_FILE_H
