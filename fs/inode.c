@@ -253,10 +253,11 @@ int inodes_new(struct inodes **out)
 	pthread_mutex_init(&t->lock, NULL);
 	if (!t->by_id || !t->by_key)
 		goto nomem;
-	for (uint64_t id = INODE_ROOT; id <= INODE_IPNS; id++) {
-		const char *name = id == INODE_IPFS   ? "ipfs"
-				   : id == INODE_IPNS ? "ipns"
-						      : "";
+	for (uint64_t id = INODE_ROOT; id <= INODE_SHELF; id++) {
+		const char *name = id == INODE_IPFS    ? "ipfs"
+				   : id == INODE_IPNS  ? "ipns"
+				   : id == INODE_SHELF ? "snapshots"
+						       : "";
 		struct inode *i = add(t, id, NULL, name, strlen(name));
 
 		if (!i)
@@ -434,8 +435,7 @@ bool inodes_top(struct inodes *t, uint64_t id, struct cid *out)
 
 	pthread_mutex_lock(&t->lock);
 	i = find(t, id);
-	while (i && i->id != INODE_ROOT && i->parent && i->parent != INODE_IPFS &&
-	       i->parent != INODE_IPNS)
+	while (i && i->id != INODE_ROOT && i->parent && !inode_has_tops(i->parent))
 		i = find(t, i->parent);
 	if (i && i->cid)
 		known = cid_decode(out, i->cid, i->cid_len) == 0;

@@ -14,6 +14,7 @@ void handle_providers(struct request *rq);
 void handle_add(struct request *rq);
 void handle_sync(struct request *rq);
 void handle_mend(struct request *rq);
+void handle_folder(struct request *rq);
 void handle_hold(struct request *rq);
 void handle_pin(struct request *rq);
 void handle_unpin(struct request *rq);
