@@ -337,6 +337,10 @@ static int edit_leaves(struct editing *x)
 {
 	int r = 0;
 
+	/* A few blocks can unfold to more than anybody reads in a life. */
+	if (!x->old.shaped && least(x->old.size, x->edit->size) > EDIT_READ_MAX)
+		return -EFBIG;
+
 	for (uint64_t leaf = 0, end; r == 0 && leaf < x->shape.leaves; leaf = end) {
 		switch (look(x, &x->change, leaf, &end)) {
 		case KEPT:

@@ -358,6 +358,28 @@ static void a_hole_of_an_exbibyte_costs_a_path(void **state)
 	table_release(&t);
 }
 
+static void what_others_made_of_nothing_is_not_read_for_ever(void **state)
+{
+	struct profile other = *profiles[0];
+	struct block_table t;
+	struct built old, now;
+	struct file_change c = { 0, 10, false };
+
+	table_init(&t);
+	other.max_links = 1000;
+	struct file_edit e = { NULL, EDIT_READ_MAX + 1, NULL, 0, read_nines, NULL };
+	assert_int_equal(edit_file(&other, &t.source, &t.sink, &e, &old, NULL), 0);
+	table_count_anew(&t);
+	e = (struct file_edit){ &old.cid, EDIT_READ_MAX + 1, &c, 1, read_nines, NULL };
+	assert_int_equal(edit_file(profiles[0], &t.source, &t.sink, &e, &now, NULL), -EFBIG);
+	assert_true(t.gets <= 2 && t.puts == 0);
+	/* Cut short it can be had. */
+	e.size = 3 << 20;
+	assert_int_equal(edit_file(profiles[0], &t.source, &t.sink, &e, &now, NULL), 0);
+	assert_int_equal(now.size, 3 << 20);
+	table_release(&t);
+}
+
 static void nothing_changed_gives_the_same_and_makes_nothing(void **state)
 {
 	struct block_table t;
@@ -525,6 +547,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(trees_of_the_profiles_are_edited_as_they_are_built),
 		cmocka_unit_test(a_small_change_in_a_file_of_10_gib_costs_a_leaf_and_its_way),
 		cmocka_unit_test(a_hole_of_an_exbibyte_costs_a_path),
+		cmocka_unit_test(what_others_made_of_nothing_is_not_read_for_ever),
 		cmocka_unit_test(nothing_changed_gives_the_same_and_makes_nothing),
 		cmocka_unit_test(attributes_in_the_root_are_left_behind),
 		cmocka_unit_test(bad_ranges_are_refused),
