@@ -338,7 +338,8 @@ int shown_init(struct shown *s, struct mount *m, uint64_t bit)
 	s->bit = bit;
 	if ((r = inodes_new(&s->inodes)) < 0)
 		return r;
-	inodes_on_tree(s->inodes, on_tree, m->node->store);
+	if (m->node) /* not in a test */
+		inodes_on_tree(s->inodes, on_tree, m->node->store);
 	s->roots.each = live_roots;
 	gc_roots_add(m->node->store, &s->roots);
 	s->rooted = true;
