@@ -355,8 +355,9 @@ void store_drop(struct store *s, const struct record_name *name, const struct pl
 int store_load(struct store *s, struct record_name *key, const struct multihash *name,
 	       struct block **out)
 {
-	struct place at, before = { 0 };
+	struct place at, before;
 	struct block *b = NULL;
+	bool failed = false;
 	uint8_t *data;
 	int r;
 
@@ -364,7 +365,7 @@ int store_load(struct store *s, struct record_name *key, const struct multihash 
 		r = store_find_any(s, key, &at);
 		if (r <= 0)
 			return r < 0 ? r : ERR_MISSING;
-		if (place_same(&at, &before)) {
+		if (failed && place_same(&at, &before)) {
 			store_drop(s, key, &at);
 			return ERR_MISSING;
 		}
@@ -378,6 +379,7 @@ int store_load(struct store *s, struct record_name *key, const struct multihash 
 		block_unref(b);
 		b = NULL;
 		before = at;
+		failed = true;
 	}
 	if (r < 0) {
 		block_unref(b);

@@ -358,13 +358,14 @@ static bool file_is(struct folder_use *u, const char *name, const char *text)
 	return !strcmp(got, text);
 }
 
-static int entries_told, inodes_told;
+static int entries_told, inodes_told, pasts_told;
 static void on_entry(void *arg, uint64_t dir, const char *name) { entries_told++; }
 static void on_inode(void *arg, uint64_t ino) { inodes_told++; }
+static void on_past(void *arg) { pasts_told++; }
 
 static void an_old_version_comes_back_by_restore_and_by_checkout(void **state)
 {
-	static const struct folder_changed watch = { .entry = on_entry, .inode = on_inode };
+	static const struct folder_changed watch = { .entry = on_entry, .inode = on_inode, .past = on_past };
 	struct world *w = *state;
 	struct snapshot_made one, two, before;
 	char where[PATH_MAX];
@@ -373,10 +374,11 @@ static void an_old_version_comes_back_by_restore_and_by_checkout(void **state)
 	make(w, "f");
 	struct folder_use *u = use(w, "f", FOLDER_USE_MOUNT);
 	folder_use_watch(u, &watch, NULL);
-	entries_told = inodes_told = 0;
+	entries_told = inodes_told = pasts_told = 0;
 	write_file(u, "x", "old x\n");
 	write_file(u, "y", "old y\n");
 	assert_int_equal(folder_snapshot(u, "one", NULL, &one), 1);
+	assert_int_equal(pasts_told, 1);
 	struct lack lack = { 0 };
 	assert_int_equal(folder_unlink(folder_used(u), FOLDER_ROOT, "x", &lack), 0);
 	assert_int_equal(folder_unlink(folder_used(u), FOLDER_ROOT, "y", &lack), 0);
