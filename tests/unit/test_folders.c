@@ -392,7 +392,8 @@ static void an_old_version_comes_back_by_restore_and_by_checkout(void **state)
 	assert_int_equal(entries_told, 1);
 	assert_int_equal(folder_restore(u, &one.commit, none, 1, where), -ENOENT);
 	assert_string_equal(where, "nope");
-	assert_int_equal(folder_snapshot(u, "two", NULL, &two), 1);
+	/* What was put back is a snapshot already. */
+	assert_int_equal(folder_snapshot(u, "two", NULL, &two), 0);
 
 	/* Back, with a snapshot of what there was; and forth again. */
 	write_file(u, "v", "unsaved\n");
@@ -402,7 +403,7 @@ static void an_old_version_comes_back_by_restore_and_by_checkout(void **state)
 	assert_int_equal(folder_checkout(u, &before.commit, NULL, NULL, &one), 0);
 	assert_true(file_is(u, "x", "old x\n") && file_is(u, "z", "new z\n") && file_is(u, "v", "unsaved\n"));
 	assert_false(file_is(u, "y", "old y\n"));
-	assert_int_equal(folder_snapshot(u, NULL, NULL, &two), 1);
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &two), 0);
 	assert_true(cid_equal(&two.root, &before.root));
 	folder_use_watch(u, NULL, NULL);
 	folder_unuse(u);
@@ -463,6 +464,37 @@ static void a_snapshot_is_due_when_it_is_quiet_or_when_it_is_time(void **state)
 	assert_true(snapshot_due(&st, &s, 601000) == -1);
 }
 
+static void make_dir(struct folder_use *u, const char *name)
+{
+	struct folder_caller me = { 0 };
+	struct folder_new what = { .mode = S_IFDIR | 0755 };
+	struct folder_attr attr;
+	struct lack lack = { 0 };
+
+	assert_int_equal(folder_make(folder_used(u), &me, FOLDER_ROOT, name, &what, &attr, &lack), 0);
+	folder_forget(folder_used(u), attr.st.st_ino, 1);
+}
+
+static void a_name_may_become_something_else(void **state)
+{
+	struct world *w = *state;
+	struct snapshot_made made;
+	struct lack lack = { 0 };
+
+	make(w, "f");
+	struct folder_use *u = use(w, "f", 0);
+	write_file(u, "x", "one\n");
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &made), 1);
+	assert_int_equal(folder_unlink(folder_used(u), FOLDER_ROOT, "x", &lack), 0);
+	make_dir(u, "x");
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &made), 1);
+	assert_int_equal(folder_rmdir(folder_used(u), FOLDER_ROOT, "x", &lack), 0);
+	write_file(u, "x", "two\n");
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &made), 1);
+	assert_true(file_is(u, "x", "two\n"));
+	folder_unuse(u);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -476,6 +508,7 @@ int main(void)
 		TEST(settings_and_what_is_published_are_durable),
 		TEST(a_snapshot_moves_the_head_and_without_changes_there_is_none),
 		TEST(a_snapshot_that_is_cancelled_leaves_all_as_it_was),
+		TEST(a_name_may_become_something_else),
 		TEST(an_old_version_comes_back_by_restore_and_by_checkout),
 		TEST(a_branch_is_gone_over_to),
 		cmocka_unit_test(a_snapshot_is_due_when_it_is_quiet_or_when_it_is_time),
