@@ -38,6 +38,12 @@ static int set_cid(struct bytes **at, const struct cid *c)
 
 static int clean_xattrs(struct inode *i, const struct attrs_entry *a)
 {
+	struct cursor in = attrs_xattrs(a);
+	struct attrs_xattr x;
+
+	while (attrs_xattrs_next(&in, &x) > 0)
+		if (xattr_put(i, x.name, x.name_len, x.value, x.value_len) < 0)
+			return -ENOMEM;
 	return 0;
 }
 

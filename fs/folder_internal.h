@@ -85,8 +85,8 @@ struct inode {
 	struct inode *next; /* in its chain */
 	uint64_t ino;
 	struct inode_core core;
-	/* Records that changed it since the snapshot; 0: none.  `based`: that gave
-	 * it its base. */
+	/* Records that changed it since the snapshot; 0: none.  `based`: holes older
+	 * than that are in the base. */
 	uint64_t changed, content, based;
 	struct bytes *base;		  /* content as of a snapshot */
 	uint64_t base_size, base_tsize; /* of the base, as far as it still counts; of all of it */
@@ -97,6 +97,7 @@ struct inode {
 	struct directory *dir;
 	uint32_t save_at, dirty_at; /* place in the sets, plus one */
 	uint32_t pins;		    /* clean children in memory */
+	uint32_t frozen;	    /* while a view is made: its place there, plus one */
 	bool stored;		    /* the table has it */
 	bool derived;		    /* clean: made of the base, and not in the table */
 	bool unsure;		    /* derived, of a size that its directory claims */
@@ -313,6 +314,9 @@ void record_free(struct folder *f, uint64_t ino);
 
 /* Make the updates of a record.  Live it cannot fail but for memory. */
 int folder_apply(struct folder *f, const struct log_record *r);
+
+/* A file of a frozen view is cut. */
+void frozen_cut(struct frozen *z, uint64_t ino, uint64_t size);
 
 /* ---- table (folder_table.c, folder_save.c) ---- */
 

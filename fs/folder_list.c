@@ -90,8 +90,13 @@ static int on_special(void *arg, const char *name, size_t len, const struct attr
 		      uint64_t number)
 {
 	static const mode_t types[] = { 0, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK };
+	char text[NAME_MAX_BYTES + 1];
 
-	return give_base(arg, name, len, NULL, types[a->special], SPECIAL_COOKIE + number + 1);
+	if (len > NAME_MAX_BYTES)
+		return 0;
+	memcpy(text, name, len);
+	text[len] = '\0';
+	return give_base(arg, text, len, NULL, types[a->special], SPECIAL_COOKIE + number + 1);
 }
 
 static int list_dots(struct listing *l)

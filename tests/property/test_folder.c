@@ -942,8 +942,45 @@ static void op_checkpoint(void)
 	mark_synced();
 }
 
+/* Say where the folder differs from the model. */
+static void tell(struct thing *n, const char *path)
+{
+	static uint8_t data[FILE_MAX];
+	struct folder_attr a;
+
+	folder_stat(f, n->ino, &a, &lack);
+	if (a.st.st_mode != n->mode || (!S_ISDIR(n->mode) && (a.st.st_nlink != n->nlink ||
+	    (uint64_t)a.st.st_size != n->size)))
+		print_error("%s: mode %o %o links %u %u size %lu %lu\n", path, a.st.st_mode, n->mode,
+			(unsigned)a.st.st_nlink, n->nlink, (long)a.st.st_size, (long)n->size);
+	for (int i = 0; i < XATTRS; i++) {
+		uint8_t v[64];
+		ssize_t len = folder_getxattr(f, n->ino, xattr_names[i], v, sizeof v, &lack);
+
+		if ((len < 0 ? -1 : len) != n->xattr_len[i] ||
+		    (len > 0 && memcmp(v, n->xattr[i], (size_t)len)))
+			print_error("%s: %s %ld %d\n", path, xattr_names[i], (long)len, n->xattr_len[i]);
+	}
+	if (S_ISREG(n->mode)) {
+		size_t len = read_all(n->ino, 0, FILE_MAX, data);
+		for (size_t i = 0; i < len; i++)
+			if (data[i] != n->data[i]) {
+				print_error("%s: byte %zu of %zu\n", path, i, len);
+				break;
+			}
+	}
+	for (int i = 0; S_ISDIR(n->mode) && i < CHILDREN; i++)
+		if (n->children[i].node) {
+			char more[4096];
+			snprintf(more, sizeof more, "%s/%s", path, n->children[i].name);
+			tell(n->children[i].node, more);
+		}
+}
+
 static void op_check(void)
 {
+	if (folder_digest() != model_digest())
+		tell(&nodes[0], "");
 	assert_int_equal(folder_digest(), model_digest());
 	check_nodes();
 }
@@ -1028,6 +1065,10 @@ static void random_operations_agree_with_a_model(void **state)
 		while (w >= ops[i].weight)
 			w -= ops[i++].weight;
 		ops[i].run();
+		if (getenv("CAIRN_FOLDER_CHECK")) {
+			fprintf(stderr, "%lu op %zu\n", (unsigned long)step, i);
+			op_check();
+		}
 	}
 	op_reopen();
 	assert_int_equal(folder_close(f), 0);
