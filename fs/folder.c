@@ -267,7 +267,7 @@ static int load_meta(struct folder *f, struct log_mark *covered)
 static int free_orphans(struct folder *f)
 {
 	struct lack none = { .blocks.max = 0 };
-	struct buf keys = { 0 };
+	struct buf keys = { 0 }, dirs = { 0 };
 	int r = table_index(f->table, 'o', &keys);
 
 	if (r < 0)
@@ -283,20 +283,32 @@ static int free_orphans(struct folder *f)
 		key = cursor_take(&in, len);
 		if (!key || len != 9)
 			break;
-		if (inode_get(f, get_be(key + 1), &i, &none) == 0 && !i->core.nlink)
+		if (inode_get(f, get_be(key + 1), &i, &none) < 0 || i->core.nlink)
+			continue;
+		if (i->dir)
+			buf_u64le(&dirs, i->ino);
+		else
 			record_free(f, i->ino);
 	}
 	/* And those that are not in the table yet. */
 	for (uint32_t k = 0; !r && k < f->save_inodes.n; k++) {
 		struct inode *i = f->save_inodes.v[k];
 
-		if (!i->gone && !i->core.nlink && !i->stored)
+		if (i->gone || i->core.nlink || i->stored)
+			continue;
+		if (i->dir)
+			buf_u64le(&dirs, i->ino);
+		else
 			record_free(f, i->ino);
 	}
 	if (!r) {
 		r = change_commit(f, NULL, 0);
 		change_end(f);
 	}
+	in = cursor_over(dirs.data, dirs.len);
+	while (!r && cursor_left(&in))
+		folder_reap(f, cursor_u64le(&in));
+	buf_release(&dirs);
 	buf_release(&keys);
 	return r;
 }

@@ -679,21 +679,6 @@ void frozen_cut(struct frozen *z, uint64_t ino, uint64_t size)
 
 /* ---- thawing ---- */
 
-static void put_base(struct folder *f, uint64_t ino, uint64_t size, uint64_t tsize,
-		     uint64_t upto, const struct cid *cid, const struct cid *attrs)
-{
-	uint8_t a[CID_SIZE_MAX], b[CID_SIZE_MAX];
-	struct update u = { .kind = UPDATE_BASE, .ino = ino, .size = size, .tsize = tsize,
-			    .upto = upto, .cid = a };
-
-	u.cid_len = (uint8_t)cid_encode(cid, a);
-	if (attrs && attrs->version != 0xff) {
-		u.attrs = b;
-		u.attrs_len = (uint8_t)cid_encode(attrs, b);
-	}
-	update_encode(&f->record, &u);
-}
-
 /* Where a thaw is. */
 struct thawing {
 	size_t files, dirs, inodes, settling;
@@ -712,13 +697,13 @@ static bool record_some(struct folder *f, struct frozen *z, struct thawing *t)
 
 			/* It may have been freed since. */
 			if (inode_get(f, file->ino, &i, &none) == 0)
-				put_base(f, file->ino, cut < file->size ? cut : file->size,
+				record_base(f, file->ino, cut < file->size ? cut : file->size,
 					 file->tsize, z->number, &file->cid, NULL);
 		} else if (t->dirs < z->view.n_dirs) {
 			struct frozen_dir *d = &z->view.dirs[t->dirs++];
 
 			if (inode_get(f, d->ino, &i, &none) == 0 && !i->derived)
-				put_base(f, d->ino, 0, d->tsize, z->number, &d->cid, &d->attrs);
+				record_base(f, d->ino, 0, d->tsize, z->number, &d->cid, &d->attrs);
 		} else if (t->inodes < z->n_inodes) {
 			const struct update u = { .kind = UPDATE_CLEAN,
 						  .ino = z->inodes[t->inodes++],

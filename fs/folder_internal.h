@@ -201,6 +201,11 @@ void load_end(struct folder *f);
 
 /* Count a look-up by the kernel and tell of the inode. */
 int folder_known(struct folder *f, struct inode *i, struct folder_attr *out);
+/* All entries of a directory, until each() returns non-zero. */
+int directory_each(struct folder *f, struct inode *dir, folder_each_fn each, void *arg,
+		   struct lack *lack);
+/* Free a directory that has no name, with what is in it, as far as nobody uses it. */
+void folder_reap(struct folder *f, uint64_t ino);
 void attr_fill(const struct inode *i, struct folder_attr *out);
 /* 1 if a directory has no entry, 0 if it has, or an error. */
 int directory_empty(struct folder *f, struct inode *dir, struct lack *lack);
@@ -288,6 +293,9 @@ int clean_child(struct folder *f, struct inode *dir, const char *name, size_t le
 /* The size of a raw leaf is taken from its entry, so a listing needs no leaves. */
 int entry_type(struct folder *f, const struct dag_entry *e, struct dag_attr *a,
 	       struct lack *lack);
+struct attrs_entry;
+/* What stat() shows of a clean thing, of which this is said. */
+void clean_core(const struct attrs_entry *a, const struct dag_attr *d, struct inode_core *c);
 /* The number of a clean thing. */
 uint64_t base_ino(struct folder *f, uint64_t dir, const char *name, size_t len);
 
@@ -309,6 +317,16 @@ void record_extent(struct folder *f, uint64_t ino, unsigned place, uint64_t offs
 		   uint64_t len, uint64_t from);
 
 void record_free(struct folder *f, uint64_t ino);
+
+void record_base(struct folder *f, uint64_t ino, uint64_t size, uint64_t tsize, uint64_t upto,
+		 const struct cid *cid, const struct cid *attrs);
+void record_listing(struct folder *f, uint64_t ino, uint64_t upto, const struct cid *cid,
+		    const struct cid *attrs);
+/* An inode loses a name (a directory its only one).  Freed if nobody knows it, unless
+ * it is a directory. */
+void record_unlinked(struct folder *f, const struct inode *i, const struct timespec *now);
+/* What a directory is after its entries changed, with so many more sub-directories. */
+struct inode_core dir_touched(const struct inode *dir, const struct timespec *now, int dirs);
 
 /* ---- applying (folder_apply.c) ---- */
 

@@ -62,6 +62,7 @@ int folders_load(struct folders *fs, const char *name)
 	m->next = *p;
 	*p = m;
 	pthread_mutex_unlock(&fs->lock);
+	gc_roots_changed(fs->store);
 	return 0;
 }
 
@@ -81,9 +82,11 @@ static int load_all(struct folders *fs)
 			continue;
 		int r = folders_load(fs, e->d_name);
 		/* One that cannot be read does not take the others with it. */
-		if (r < 0)
+		if (r < 0) {
+			fs->unusable++;
 			log_line(LOG_ERROR, "folder %s cannot be used: its folder.json or key: %s",
 				 e->d_name, err_text(r));
+		}
 	}
 	closedir(d);
 	return 0;
@@ -105,6 +108,8 @@ int folders_new(struct folders **out, const char *repo, struct store *store)
 	pthread_mutex_init(&fs->telling, NULL);
 	folders_tidy(fs);
 	r = load_all(fs);
+	fs->roots.each = folders_live;
+	gc_roots_add(store, &fs->roots);
 	if (r < 0) {
 		folders_free(fs);
 		return r;
@@ -124,6 +129,7 @@ void folders_free(struct folders *fs)
 
 	if (!fs)
 		return;
+	gc_roots_remove(fs->store, &fs->roots);
 	while ((m = fs->all)) {
 		fs->all = m->next;
 		managed_free(m);
@@ -216,6 +222,14 @@ static int file_copy(struct folder_file *out, const struct folder_file *f)
 
 static void managed_past_changed(struct managed *m);
 
+int managed_file(struct managed *m, struct folder_file *out)
+{
+	pthread_mutex_lock(&m->folders->lock);
+	int r = file_copy(out, &m->file);
+	pthread_mutex_unlock(&m->folders->lock);
+	return r;
+}
+
 int managed_update(struct managed *m, int (*fn)(void *arg, struct folder_file *f), void *arg)
 {
 	struct folders *fs = m->folders;
@@ -223,9 +237,7 @@ int managed_update(struct managed *m, int (*fn)(void *arg, struct folder_file *f
 	int r;
 
 	pthread_mutex_lock(&m->updating);
-	pthread_mutex_lock(&fs->lock);
-	r = file_copy(&f, &m->file);
-	pthread_mutex_unlock(&fs->lock);
+	r = managed_file(m, &f);
 	if (r < 0) {
 		pthread_mutex_unlock(&m->updating);
 		return r;

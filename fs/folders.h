@@ -23,8 +23,12 @@
 struct folders;
 struct store;
 
-/* [disk] Read what is there.  `repo` is the repository's directory; both are borrowed
- * until folders_free(). */
+/*
+ * [disk] Read what is there.  `repo` is the repository's directory; both are borrowed
+ * until folders_free().  In between a gc leaves alone what the folders have: their
+ * working trees, branches, and the snapshots that their retention keeps; if one of them
+ * cannot be read, there is none (ERR_CORRUPT).
+ */
 int folders_new(struct folders **out, const char *repo, struct store *store);
 /* A source that may wait for the network, for snapshots and restores of what is not all
  * here (else the store alone).  Once, before there is a second thread; borrowed. */
@@ -133,7 +137,7 @@ int folder_snapshot(struct folder_use *u, const char *message, atomic_bool *canc
  * directory and below.  Directories that lead to it are made if they are not there.
  * Without paths all that the version has is put back; what it does not have stays.
  * Nothing is ever followed: what stands in the way and is no directory is -ENOTDIR.
- * -ENOENT: the version has no such path.  After an error `where` (PATH_MAX bytes) is
+ * A snapshot is made of the outcome.  -ENOENT: the version has no such path.  After an error `where` (PATH_MAX bytes) is
  * the path it is about; paths before it were put back.
  */
 int folder_restore(struct folder_use *u, const struct cid *commit, const char *const *paths,
@@ -142,7 +146,7 @@ int folder_restore(struct folder_use *u, const struct cid *commit, const char *c
 /*
  * [disk] Make the whole folder what it was, after a snapshot of what is there (*before).
  * With a branch (NULL: none) whose head `commit` is, snapshots go on from that one; else
- * the next goes on from the present one.  What is the same in both keeps its inode.
+ * the next goes on from the present one, and is made at once.  What is the same in both keeps its inode.
  */
 int folder_checkout(struct folder_use *u, const struct cid *commit, const char *branch,
 		    atomic_bool *cancel, struct snapshot_made *before);

@@ -4,6 +4,7 @@
  *	folders_make.c	making and removing
  *	folders_past.c	snapshots, branches, history
  *	folders_restore.c	putting old versions back
+ *	folders_live.c	what a gc leaves alone
  *
  * Locks, each taken before those below it:
  *	managed.work	one snapshot, restore or change of a branch at a time
@@ -16,6 +17,8 @@
 #define FS_FOLDERS_INTERNAL_H
 
 #include "fs/folders.h"
+
+#include "store/gc.h"
 
 #include <pthread.h>
 
@@ -48,6 +51,8 @@ struct folders {
 	struct block_source *source, *waiting;
 	pthread_mutex_t lock, making; /* making: one is made or removed; taken first of all */
 	struct managed *all;
+	struct gc_roots roots;
+	unsigned unusable; /* folders that could not be read */
 	pthread_mutex_t telling; /* `changed` is called */
 	void (*changed)(void *arg, const char *name);
 	void *changed_arg;
@@ -60,6 +65,8 @@ void folders_tell(struct folders *fs, const char *name);
 struct managed *folders_get(struct folders *fs, const char *name);
 void managed_info(const struct managed *m, struct folder_info *out);
 
+/* A copy of what folder.json says, to be released. */
+int managed_file(struct managed *m, struct folder_file *out);
 /*
  * [disk] Have `fn` change a copy of what folder.json says, store that, and from then
  * on it counts.  What fn returns is returned if it is not 0.
@@ -87,6 +94,9 @@ void managed_inode_changed(struct managed *m, uint64_t ino);
 /* [disk] The trees of a commit of our own; attrs is version 0xff if it has none. */
 int folders_commit_tree(struct folders *fs, const struct cid *commit, struct cid *root,
 			struct cid *attrs);
+
+/* folders_live.c: as gc_roots.each. */
+int folders_live(struct gc_roots *roots, struct gc_mark *mark);
 
 /* folders_make.c: what a crash left half made. */
 void folders_tidy(struct folders *fs);

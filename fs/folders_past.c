@@ -140,8 +140,13 @@ int managed_snapshot(struct managed *m, const char *message, atomic_bool *cancel
 	int r;
 
 	*out = (struct snapshot_made){ .attrs = { .version = 0xff } };
+	/* What is put stays, until the head leads to it. */
+	r = store_hold(m->folders->store);
+	if (r < 0)
+		return r;
 	set_snapshotting(m, true);
 	r = snapshot(&s);
+	store_unhold(m->folders->store);
 	if (s.frozen)
 		folder_unfreeze(m->folder, s.frozen);
 	set_snapshotting(m, false);

@@ -249,6 +249,20 @@ static int restore_all(struct restoring *r, const struct version_node *root, cha
 	return e;
 }
 
+/*
+ * What was put back becomes a snapshot at once: until then it stands on a version that
+ * retention may have let go, and that a gc may take away.
+ */
+static int settle(struct managed *m, const char *what, const struct cid *commit, atomic_bool *cancel)
+{
+	char message[64], id[SHORT_ID + 1];
+	struct snapshot_made made;
+
+	snprintf(message, sizeof message, "%s %s", what, short_id(commit, id));
+	int e = managed_snapshot(m, message, cancel, &made);
+	return e < 0 ? e : 0;
+}
+
 int folder_restore(struct folder_use *u, const struct cid *commit, const char *const *paths,
 		   size_t n, char *where)
 {
@@ -269,7 +283,7 @@ int folder_restore(struct folder_use *u, const struct cid *commit, const char *c
 						    : restore_all(&r, &root, where);
 	}
 	if (e == 0)
-		e = folder_sync(m->folder);
+		e = settle(m, "restored from", commit, NULL);
 	pthread_mutex_unlock(&m->work);
 	return e;
 }
@@ -417,7 +431,7 @@ int folder_checkout(struct folder_use *u, const struct cid *commit, const char *
 	if (e >= 0)
 		e = converge(&r, &now, &then);
 	if (e >= 0)
-		e = folder_sync(m->folder);
+		e = settle(m, "checked out", commit, cancel);
 	pthread_mutex_unlock(&m->work);
 	return e < 0 ? e : 0;
 }

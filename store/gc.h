@@ -42,6 +42,8 @@ void gc_roots_changed(struct store *s);
 /* A tree, of which not everything has to be here; it is only noted by this call.  0 or
  * an error to pass on. */
 int gc_live(struct gc_mark *m, const struct cid *root);
+/* A block alone, whatever it links to. */
+int gc_live_block(struct gc_mark *m, const struct cid *block);
 
 enum gc_phase { GC_MARK, GC_SWEEP, GC_COMPACT };
 

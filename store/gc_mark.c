@@ -167,6 +167,12 @@ int gc_live(struct gc_mark *m, const struct cid *root)
 	return m->given.failed ? -ENOMEM : 0;
 }
 
+int gc_live_block(struct gc_mark *m, const struct cid *block)
+{
+	add_live(m, block);
+	return 0;
+}
+
 static int mark_pin(void *arg, const struct pin *pin)
 {
 	struct gc_mark *m = arg;

@@ -2,6 +2,7 @@
  * cairn gc: take away what no pin leads to.  The daemon does it if one runs;
  * otherwise this process takes the repository's lock.
  */
+#include "fs/folders.h"
 #include "store/error.h"
 #include "tools/client.h"
 #include "tools/collect.h"
@@ -50,7 +51,7 @@ void collect_why(int r, const struct gc_result *g, char *why)
 			 (unsigned long long)g->freed);
 		break;
 	case ERR_CORRUPT:
-		snprintf(why, 512, "the table of pins, or the index, is damaged; nothing pinned was dropped");
+		snprintf(why, 512, "the table of pins, a folder, or the index is damaged; nothing that is needed was dropped");
 		break;
 	default:
 		snprintf(why, 512, "%s", err_text(r));
@@ -92,6 +93,7 @@ static int gc_here(struct context *cx, bool dry_run, json_t **out)
 	struct gc_result result;
 	struct gc_options o = { .dry_run = dry_run, .progress = &w.counts, .cancel = &interrupted };
 	struct provided_roots provided;
+	struct folders *folders = NULL;
 	struct store *store = NULL;
 	pthread_t watcher;
 	char why[512];
@@ -103,6 +105,11 @@ static int gc_here(struct context *cx, bool dry_run, json_t **out)
 	r = repo_pins(cx->repo, true, &o.pins);
 	if (r < 0) {
 		status = repo_pins_fail(cx, r);
+		goto out;
+	}
+	r = folders_new(&folders, cx->repo, store);
+	if (r < 0) {
+		status = fail(cx, "cannot read the folders: %s", err_text(r));
 		goto out;
 	}
 	o.seen = repo_seen(cx->repo);
@@ -121,6 +128,7 @@ static int gc_here(struct context *cx, bool dry_run, json_t **out)
 		*out = collect_result(&result, dry_run);
 	}
 out:
+	folders_free(folders);
 	seen_close(o.seen);
 	pins_close(o.pins);
 	r = store_close(store);

@@ -145,13 +145,22 @@ static int op_create(struct folder_op *op)
 		r = take_commit(op, &commit, &start);
 	if (r == 0 && folders_find(op->folders, name, &info) == 0)
 		r = failed(op, -EEXIST, "there is a folder '%s' already", name);
-	if (r == 0 && path)
-		r = import_dir(op, path, s.profile, &start.root);
 	if (r < 0)
 		return r;
-	r = folders_create(op->folders, name, &s, &start);
+	/* What is added stays, until the folder has it. */
+	r = store_hold(op->store);
 	if (r < 0)
 		return failed(op, r, "cannot make the folder '%s': %s", name, err_text(r));
+	if (path)
+		r = import_dir(op, path, s.profile, &start.root);
+	if (r == 0) {
+		r = folders_create(op->folders, name, &s, &start);
+		if (r < 0)
+			failed(op, r, "cannot make the folder '%s': %s", name, err_text(r));
+	}
+	store_unhold(op->store);
+	if (r < 0)
+		return r;
 	folders_find(op->folders, name, &info);
 	op->reply = describe(&info);
 	return 0;
