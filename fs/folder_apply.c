@@ -92,6 +92,7 @@ static int apply_entry(struct folder *f, const struct update *u)
 		e = entry_add(f, u->dir, name, u->name_len);
 	if (!e)
 		return -ENOMEM;
+	r = 0;
 	if (e->ino && e->ino != u->ino) {
 		i = want_inode(f, e->ino, &r);
 		if (!i)
