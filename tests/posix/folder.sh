@@ -136,12 +136,13 @@ c a folder create small >/dev/null && c a folder config small quiet off && c a m
 S=$T/small/.cairn/snapshots
 is "a_new_folder_has_one_snapshot" "$(ls "$S" | wc -l)" 1
 seq 1000 >"$T/small/f"; mkdir "$T/small/d"; echo old >"$T/small/d/g"
-state() { getfattr --only-values -n user.cairn.state "$T/small/$1" 2>&1; }
+xattr() { python3 -c 'import os, sys; print(os.getxattr(*sys.argv[1:]).decode())' "$T/small/$1" "$2" 2>&1; }
+state() { xattr "$1" user.cairn.state; }
 is "what_is_new_is_dirty" "$(state d/g)" dirty
 check "a_snapshot_is_made" c a snapshot small
 is "it_is_seen_at_once" "$(ls "$S" | wc -l)" 2
 is "nothing_is_dirty" "$(state d/g) $(state f) $(state d)" "clean clean clean"
-is "the_cid_is_that_of_the_file" "$(getfattr --only-values -n ipfs.cid "$T/small/f" 2>&1)" "$(c a add -nQ "$T/small/f")"
+is "the_cid_is_that_of_the_file" "$(xattr f ipfs.cid)" "$(c a add -nQ "$T/small/f")"
 one=$S/$(ls "$S" | tail -n 1)
 echo new >"$T/small/d/g" && rm "$T/small/f"
 is "a_change_is_dirty" "$(state d/g)" dirty
