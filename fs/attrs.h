@@ -154,6 +154,7 @@ int attrs_list(struct block_source *s, const struct cid *dir, attrs_each_fn each
 struct attrs_changes {
 	size_t n;
 	const void *arg;
+	/* What it gives stays valid as long as the edit. */
 	void (*get)(const void *arg, size_t i, struct attrs_link *out);
 };
 int attrs_edit(struct block_source *s, struct block_sink *sink, const struct cid *old,

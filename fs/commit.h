@@ -64,8 +64,8 @@ void commit_cid(const void *data, size_t len, struct cid *out);
  * causality does not.  Later than `now` counts as `now`.
  */
 struct commit_time commit_time_clamp(struct commit_time t, struct commit_time now);
-/* The time for a new commit: now, or just behind its newest parent (clamped), so
- * that a child never looks older. */
+/* The time for a new commit: now, or just behind its newest parent (clamped), if
+ * that was made just now. */
 struct commit_time commit_time_next(struct commit_time now, struct commit_time newest_parent);
 int commit_time_compare(struct commit_time a, struct commit_time b);
 

@@ -46,6 +46,7 @@ int build_dir_meta(const struct profile *p, struct block_sink *sink,
 struct dir_links {
 	size_t n;
 	const void *arg;
+	/* What it gives stays valid as long as the links are used. */
 	void (*get)(const void *arg, size_t i, struct dir_link *out);
 };
 

@@ -12,15 +12,16 @@
 enum dag_diff_kind {
 	DAG_ADDED,   /* only in the newer tree */
 	DAG_REMOVED, /* only in the older */
-	DAG_CHANGED, /* files or symlinks that differ */
+	DAG_CHANGED, /* files or symlinks that differ, or what is neither */
 	DAG_RETYPED, /* a file became a directory, say */
 };
 
-/* One of the two; type 0 if it is not there. */
+/* What it is in one of the two. */
 struct dag_diff_side {
-	enum dag_type type;
+	bool there;
+	enum dag_type type; /* 0: nothing that UnixFS knows */
 	struct cid cid;
-	uint64_t size; /* of a file: a raw leaf's is what its link says; dir: 0 */
+	uint64_t size; /* as of dag_stat(); of a raw leaf what its link says */
 };
 
 struct dag_diff {

@@ -9,6 +9,7 @@
 #include "store/dir_whole.h"
 #include "store/error.h"
 #include "store/hamt.h"
+#include "store/hamt_size.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -389,34 +390,6 @@ out:
 	return r;
 }
 
-struct counting {
-	const struct profile *profile;
-	int64_t size, enough;
-};
-
-static int count(void *arg, const struct dag_entry *e, uint64_t pos)
-{
-	struct counting *c = arg;
-	struct dir_link l = { .name_len = (uint16_t)e->name_len,
-			      .cid_len = (uint8_t)cid_size(&e->cid),
-			      .tsize = e->tsize };
-
-	c->size += (int64_t)dir_link_measure(c->profile, &l);
-	return c->size > c->enough;
-}
-
-/* 1 if a HAMT that has shrunk is still one, 0 if it becomes plain. */
-static int still_hamt(struct editing *x)
-{
-	struct counting c = { .profile = x->profile,
-			      .size = x->profile->hamt_by_block_size ? 4 : 0,
-			      .enough = (int64_t)x->profile->hamt_threshold - x->growth };
-
-	if (x->growth >= 0 || c.size > c.enough)
-		return 1;
-	return dag_list(x->source, x->old, 0, count, &c, x->misses);
-}
-
 /* 1 and the edited HAMT; 0 if it is to be built anew; or an error. */
 static int edit_hamt(struct editing *x, const struct dag_node *root, struct built *out)
 {
@@ -437,8 +410,13 @@ static int edit_hamt(struct editing *x, const struct dag_node *root, struct buil
 		qsort(in, n, sizeof *in, compare_hashes);
 		r = edit_shard(x, 0, 0, root, NULL, in, n, o);
 	}
-	if (r == 0)
-		r = x->noting ? ERR_MISSING : still_hamt(x);
+	if (r == 0 && x->noting)
+		r = ERR_MISSING;
+	else if (r == 0 && x->growth >= 0)
+		r = 1;
+	else if (r == 0)
+		r = hamt_exceeds(x->profile, x->source, x->old, root,
+				 (int64_t)x->profile->hamt_threshold - x->growth, x->misses);
 	else if (r == FOREIGN)
 		r = 0;
 	if (r == 1) {

@@ -1,6 +1,7 @@
 #include "store/import_file.h"
 
 #include "store/error.h"
+#include "store/gc.h"
 #include "store/import_read.h"
 #include "store/store_stream.h"
 
@@ -168,7 +169,7 @@ static bool known(struct pipeline *p, const struct task *t)
 	    !S_ISREG(f.st.st_mode))
 		return false;
 	if (!seen_find(p->options->seen, p->fingerprint, &f.st, &root.cid, &root.tsize) ||
-	    store_has(p->sink->store, &root.cid.hash, NULL) <= 0)
+	    !store_use_tree(p->sink->store, &root.cid))
 		return false;
 	count_bytes(p, f.st.st_size);
 	count_file(p, (uint64_t)f.st.st_size);

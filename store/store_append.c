@@ -10,6 +10,7 @@
 
 int store_note(struct store *s, const struct record_name *name, const struct place *at)
 {
+	struct log *l = &s->logs[at->log];
 	bool first = !s->filling->n;
 	int r = pending_add(s->filling, name, at);
 
@@ -17,35 +18,50 @@ int store_note(struct store *s, const struct record_name *name, const struct pla
 		return r;
 	if (first)
 		s->first_put = store_now_ms();
-	s->tail.segment = at->segment;
-	s->tail.offset = at->offset + record_span(name->size, at->stored);
+	l->tail.segment = at->segment;
+	l->tail.offset = at->offset + record_span(name->size, at->stored);
 	s->puts++;
 	if (first || s->filling->n == FLUSH_NAMES || s->filling->stored >= FLUSH_BYTES ||
-	    s->tail.offset - s->kicked >= WRITEBACK_BYTES)
+	    l->tail.offset - l->kicked >= WRITEBACK_BYTES)
 		pthread_cond_signal(&s->work);
 	return 0;
 }
 
-/* Go on in a new file.  Under `append`. */
-static int next_segment(struct store *s)
+int store_next_segment(struct store *s, struct log *l)
 {
-	struct segment *g = NULL;
-	int r = segment_create(&s->segments, s->tail.segment + 1, &g);
+	struct segment *g = NULL, *old;
+	uint32_t number;
+	int r;
 
+	pthread_mutex_lock(&s->lock);
+	number = ++s->last_number;
+	pthread_mutex_unlock(&s->lock);
+	r = segment_create(&s->segments, number, l->number, &g);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->lock);
-	if (s->active) {
-		s->active->next = s->sealed;
-		s->sealed = s->active;
+	old = l->active;
+	if (old && l->number == LOG_CACHE)
+		r = store_cached_add(s, old->number, segment_bytes(old));
+	if (r < 0) {
+		pthread_mutex_unlock(&s->lock);
+		segment_remove(&s->segments, number);
+		segment_unref(g);
+		return r;
 	}
-	s->active = g;
-	s->tail = (struct mark){ g->number, SEGMENT_HEADER };
-	s->kicked = SEGMENT_HEADER;
+	if (old) {
+		old->next = s->sealed;
+		s->sealed = old;
+	}
+	l->active = g;
+	l->tail = (struct mark){ g->number, SEGMENT_HEADER };
+	l->kicked = SEGMENT_HEADER;
 	s->dir_dirty = true;
 	s->segment_bytes += SEGMENT_HEADER;
+	if (l->number == LOG_CACHE)
+		s->cached_disk += SEGMENT_HEADER;
 	pthread_mutex_unlock(&s->lock);
-	return 0;
+	return l->number == LOG_CACHE ? store_evict(s) : 0;
 }
 
 /* Wait while too much is pending.  Under `lock`. */
@@ -59,6 +75,67 @@ static int wait_for_room(struct store *s)
 	return s->failed;
 }
 
+/* Write a record at the end of its log, and note it.  Under the log's append lock. */
+static int write_record(struct store *s, struct log *l, const struct record_name *name,
+			const struct record *rec, const void *data)
+{
+	uint32_t span = record_span(name->size, rec->stored);
+	uint32_t max = l->number == LOG_CACHE ? store_cache_segment(s) : SEGMENT_MAX;
+	int r = 0;
+
+	if (!l->active || l->tail.offset + span > max)
+		r = store_next_segment(s, l);
+	else if (l->number == LOG_CACHE && store_cache_full(s))
+		r = store_evict(s); /* that could not be done before */
+	if (r < 0)
+		return r;
+	struct place at = { l->tail.segment, l->tail.offset, rec->stored, rec->size, rec->kind,
+			    l->number };
+	r = segment_write(l->active, at.offset, rec, name->bytes, data);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	r = store_note(s, name, &at);
+	if (!r) {
+		s->segment_bytes += span;
+		if (l->number == LOG_CACHE)
+			s->cached_disk += span;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+/* The newest place of a name that the index may not know.  Under `lock`. */
+static const struct place *pending_place(struct store *s, const struct record_name *name)
+{
+	struct pending_entry *e = pending_find(s->filling, name);
+
+	if (!e)
+		e = pending_find(s->flushing, name);
+	return e ? &e->at : NULL;
+}
+
+static int append(struct store *s, const struct record_name *name, const struct record *rec,
+		  const void *data, const struct place *moved)
+{
+	struct log *l = &s->logs[name->log];
+	const struct place *now;
+	bool skip;
+	int r;
+
+	pthread_mutex_lock(&l->append);
+	pthread_mutex_lock(&s->lock);
+	r = wait_for_room(s);
+	/* Another thread may have been faster with the same block. */
+	now = pending_place(s, name);
+	skip = now && !(moved && place_same(now, moved));
+	pthread_mutex_unlock(&s->lock);
+	if (r >= 0)
+		r = skip ? 1 : write_record(s, l, name, rec, data);
+	pthread_mutex_unlock(&l->append);
+	return r;
+}
+
 int store_append(struct store *s, const struct record_name *name, uint8_t kind,
 		 const struct packed *packed, size_t size)
 {
@@ -70,45 +147,24 @@ int store_append(struct store *s, const struct record_name *name, uint8_t kind,
 		.size = (uint32_t)size,
 		.check = record_check(packed->data, packed->stored),
 	};
-	uint32_t span = record_span(name->size, rec.stored);
-	int r;
 
-	pthread_mutex_lock(&s->append);
-	pthread_mutex_lock(&s->lock);
-	r = wait_for_room(s);
-	/* Another thread may have been faster with the same block. */
-	bool here = pending_find(s->filling, name) || pending_find(s->flushing, name);
-	pthread_mutex_unlock(&s->lock);
-	if (r < 0 || here) {
-		r = r < 0 ? r : 1;
-		goto out;
-	}
-
-	if (!s->active || s->tail.offset + span > SEGMENT_MAX) {
-		r = next_segment(s);
-		if (r < 0)
-			goto out;
-	}
-	struct place at = { s->tail.segment, s->tail.offset, rec.stored, rec.size, kind };
-	r = segment_write(s->active, at.offset, &rec, name->bytes, packed->data);
-	if (r < 0)
-		goto out;
-	pthread_mutex_lock(&s->lock);
-	r = store_note(s, name, &at);
-	if (!r)
-		s->segment_bytes += span;
-	pthread_mutex_unlock(&s->lock);
-out:
-	pthread_mutex_unlock(&s->append);
-	return r;
+	return append(s, name, &rec, packed->data, NULL);
 }
 
-int store_put_bytes(struct store *s, const struct multihash *name, const void *data,
-		    size_t len)
+int store_append_moved(struct store *s, const struct record_name *name,
+		       const struct record *rec, const void *data, const struct place *old)
 {
-	struct record_name key;
-	struct packer *p;
-	struct place at;
+	return append(s, name, rec, data, old);
+}
+
+int store_append_again(struct store *s, const struct record_name *name,
+		       const struct record *rec, const void *data)
+{
+	return write_record(s, &s->logs[LOG_CACHE], name, rec, data);
+}
+
+static int check_writable(struct store *s, size_t len)
+{
 	int r;
 
 	if (!s->writable)
@@ -118,29 +174,106 @@ int store_put_bytes(struct store *s, const struct multihash *name, const void *d
 	pthread_mutex_lock(&s->lock);
 	r = s->failed;
 	pthread_mutex_unlock(&s->lock);
-	if (r < 0)
-		return r;
-	record_name(&key, name, s->seed);
-	r = store_find(s, &key, &at);
+	return r;
+}
+
+/* The same, the name being at hand. */
+static int put_keep(struct store *s, const struct record_name *key, const void *data,
+		    size_t len)
+{
+	struct packer *p;
+	struct place at;
+	int r = store_find_used(s, key, &at);
+
 	if (r)
 		return r < 0 ? r : 0;
 	p = store_packer(s);
 	if (!p)
 		return -ENOMEM;
-	r = store_put_cut(s, p, &key, data, len);
+	r = store_put_cut(s, p, key, data, len);
 	store_packer_done(s, p);
 	return r;
 }
 
+int store_put_bytes(struct store *s, const struct multihash *name, const void *data,
+		    size_t len)
+{
+	struct record_name key;
+	int r = check_writable(s, len);
+
+	if (r < 0)
+		return r;
+	record_name(&key, name, s->seed);
+	return put_keep(s, &key, data, len);
+}
+
+/* What was fetched is about to be read. */
+static void remember(struct store *s, struct block *b, const struct record_name *key)
+{
+	if (s->cache)
+		cache_add(s->cache, b, key->hash);
+}
+
 int store_put(struct store *s, struct block *b)
 {
-	int r = store_put_bytes(s, &b->name, b->data, b->size);
+	struct record_name key;
+	int r = check_writable(s, b->size);
 
-	/* What was fetched is about to be read. */
-	if (!r && s->cache) {
-		struct record_name key;
-		record_name(&key, &b->name, s->seed);
-		cache_add(s->cache, b, key.hash);
+	if (r < 0)
+		return r;
+	record_name(&key, &b->name, s->seed);
+	r = put_keep(s, &key, b->data, b->size);
+	if (!r)
+		remember(s, b, &key);
+	return r;
+}
+
+int store_put_cached(struct store *s, struct block *b)
+{
+	struct record_name key, lost;
+	struct packed whole = { b->data, (uint32_t)b->size, ENCODING_RAW };
+	struct place at;
+	bool back;
+	int r = check_writable(s, b->size);
+
+	if (r < 0)
+		return r;
+	record_name(&key, &b->name, s->seed);
+	lost = key;
+	r = store_find_any(s, &key, &at);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&s->lock);
+	back = !r && pending_find(&s->bad, &lost);
+	pthread_mutex_unlock(&s->lock);
+	if (back) {
+		r = put_keep(s, &lost, b->data, b->size);
+	} else if (!r) {
+		key.log = LOG_CACHE;
+		r = store_append(s, &key, RECORD_BLOCK, &whole, b->size);
 	}
+	if (r < 0)
+		return r;
+	remember(s, b, &lost);
+	return 0;
+}
+
+int store_keep(struct store *s, const struct multihash *name)
+{
+	struct record_name key;
+	struct block *b = NULL;
+	struct place at;
+	int r = check_writable(s, 0);
+
+	if (r < 0)
+		return r;
+	record_name(&key, name, s->seed);
+	r = store_find_used(s, &key, &at);
+	if (r)
+		return r < 0 ? r : 0;
+	r = store_get(s, name, &b);
+	if (r >= 0)
+		r = put_keep(s, &key, b->data, b->size);
+	block_unref(b);
 	return r;
 }

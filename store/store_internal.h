@@ -2,20 +2,29 @@
  * The parts of a block store: store.c opens, finds and reads; store_piece.c cuts
  * blocks into pieces and makes them of pieces again; store_stream.c does that
  * across the leaves of a file; store_append.c puts; store_flush.c makes durable; store_recover.c learns from the segments
- * what the index does not know; store_layout.c knows the directory.
+ * what the index does not know; store_layout.c knows the directory; store_evict.c keeps the cache log within its quota;
+ * gc.c and gc_compact.c take away what nobody needs, minding what store_use.c knows to be in use.
  *
  * A block goes   segment -> pending table -> (fsync) -> index,   and is looked
  * for in the tables first, so that it is never out of sight.  There are two
  * tables: puts fill one while a flush commits the other.
  *
- * Locks, in the order they may be taken: append, lock, those of the parts.
- * Nothing waits for the disk under `lock`.
+ * There are two logs, each with its own segments and its own end.  What is in the keep log never needs anything
+ * of the cache log, whose blocks are whole, raw, and in an index table of their own.
+ *
+ * Locks, in the order they may be taken: use, append of a log (of one at a time),
+ * lock, those of the parts.  Nothing waits for the disk under `lock`.
+ *
+ * A place that was found may vanish before it is read: its block was moved, and
+ * the index named the new place before; or dropped.  So who fails to read looks
+ * it up again, and only what is still said to be there is damaged.
  */
 #ifndef STORE_STORE_INTERNAL_H
 #define STORE_STORE_INTERNAL_H
 
 #include "store/cache.h"
 #include "store/index.h"
+#include "store/nameset.h"
 #include "store/pack.h"
 #include "store/pending.h"
 #include "store/recipe.h"
@@ -23,6 +32,8 @@
 #include "store/store.h"
 
 #define STORE_VERSION 1
+/* Names that holders are expected to put; more of them keep more garbage. */
+#define USED_EXPECTED (1u << 20)
 
 /* A flush begins at that much, or a second after the first block. */
 #define FLUSH_BYTES    (64u << 20)
@@ -37,6 +48,23 @@
 #define PIECE_AVERAGE (64u << 10)
 /* Room for packing that is kept for the next who needs it. */
 #define PACKERS_KEPT 8
+
+/* One of the two logs. */
+struct log {
+	uint8_t number;
+	pthread_mutex_t append; /* held while a record is written */
+	/* Changed under append and lock: */
+	struct segment *active;
+	struct mark tail; /* where the next record goes */
+	uint32_t kicked;  /* the tail when the disk was last set to work */
+};
+
+/* A segment of the cache log, the oldest first. */
+struct cached_segment {
+	uint32_t number;
+	uint64_t bytes;
+	uint64_t *read; /* a bit for each stretch that was read since; may be NULL */
+};
 
 struct store {
 	struct block_source source;
@@ -55,27 +83,43 @@ struct store {
 	/* piece_name(); a test puts a worse one here. */
 	void (*piece_name)(uint8_t out[PIECE_NAME], const void *data, size_t len);
 
-	/* Appending: held while a record is written. */
-	pthread_mutex_t append;
+	struct log logs[LOGS];
+
+	/*
+	 * What is in use (store_use.c): held to read by whoever finds a block and
+	 * counts on it, to write while blocks that nobody needs are dropped.
+	 */
+	pthread_rwlock_t use;
+	struct nameset *used; /* names put or found since holders or a gc are there */
+	pthread_mutex_t hold_lock;
+	unsigned holders; /* under hold_lock */
+	bool collecting;  /* changed under both */
+	struct gc_mark *marked; /* while collecting, once complete; under `use` */
+	struct gc_roots *roots; /* under roots_lock */
+	pthread_mutex_t roots_lock;
+	atomic_uint roots_changed;
 
 	pthread_mutex_t lock;
 	pthread_cond_t work, done; /* for the flusher; for those who wait for it */
 	struct pending tables[2];
 	struct pending *filling, *flushing;
 	struct pending bad;     /* places found damaged; the index may name them yet */
-	struct segment *active; /* changed under append and lock */
-	struct mark tail;       /* where the next record goes */
+	uint32_t last_number;   /* of the segments ever made */
 	struct segment *sealed; /* full ones that were not synced yet */
+	struct cached_segment *cached; /* of the cache log, but for the active one */
+	size_t n_cached, room_cached;
+	uint64_t cached_disk;   /* bytes of the cache log's files */
+	uint64_t cache_quota;   /* 0: none */
+	uint64_t evicted;       /* blocks */
 	bool dir_dirty;         /* a segment file was made, and not yet synced */
 	uint64_t segment_bytes; /* of all files */
-	uint32_t kicked;        /* the tail when the disk was last set to work */
 	int64_t first_put;      /* ms; when `filling` got its first */
 	int64_t retry_at;       /* ms; not to flush before, unless asked */
 
 	/* Puts are counted; `durable` is how many are on disk. */
 	uint64_t puts, durable, wanted;
 	uint64_t flush_puts; /* what the present flush covers */
-	struct mark flush_tail;
+	struct mark flush_tail[LOGS];
 	uint64_t rounds; /* flushes begun */
 	uint64_t failed_round;
 	int round_error; /* of failed_round */
@@ -90,8 +134,17 @@ void store_free(struct store *s);	   /* but does not stop the flusher */
 int64_t store_now_ms(void);
 /* True for errors that go away when somebody frees space. */
 bool store_no_space(int r);
-/* The place of a name: 1, 0, or an error. */
+/* The place of a name in its log: 1, 0, or an error. */
 int store_find(struct store *s, const struct record_name *name, struct place *out);
+/* The place of a block in either log, whose name it becomes. */
+int store_find_any(struct store *s, struct record_name *name, struct place *out);
+/* Is it still there?  1, 0, or an error; if not, *at is where it is now, and *found
+ * whether it is anywhere. */
+int store_moved(struct store *s, const struct record_name *name, struct place *at, bool *found);
+bool place_same(const struct place *a, const struct place *b);
+/* A block from the disk, past the cache in memory.  `key` is its name. */
+int store_load(struct store *s, struct record_name *key, const struct multihash *name,
+	       struct block **out);
 
 /* Forget a record that is not what it should be, and say so once. */
 void store_drop(struct store *s, const struct record_name *name, const struct place *at);
@@ -102,6 +155,8 @@ void store_packer_done(struct store *s, struct packer *p);
 /* The bytes of a block (at->size of them) that lies or is described at a place. */
 int store_read(struct store *s, const struct record_name *name, const struct place *at,
 	       uint8_t *out);
+int store_read_recipe(struct store *s, const struct record_name *name,
+		      const struct place *at, struct recipe *out);
 /* 0 if all pieces of the recipe there are known, else ERR_CORRUPT. */
 int store_recipe_whole(struct store *s, const struct record_name *name,
 		       const struct place *at);
@@ -119,6 +174,15 @@ int store_put_cut(struct store *s, struct packer *p, const struct record_name *n
  * thread; or an error. */
 int store_append(struct store *s, const struct record_name *name, uint8_t kind,
 		 const struct packed *packed, size_t size);
+/* Write a record that lay at `old` anew, at the end of the keep log: 0; 1 if it is
+ * no longer there; or an error. */
+int store_append_moved(struct store *s, const struct record_name *name,
+		       const struct record *rec, const void *data, const struct place *old);
+/* The same within the cache log, by whoever has its append lock. */
+int store_append_again(struct store *s, const struct record_name *name,
+		       const struct record *rec, const void *data);
+/* Go on in a new file.  Under the log's append lock. */
+int store_next_segment(struct store *s, struct log *l);
 /* Note a record that lies in a segment.  Under `lock`. */
 int store_note(struct store *s, const struct record_name *name, const struct place *at);
 
@@ -126,6 +190,25 @@ int store_note(struct store *s, const struct record_name *name, const struct pla
 int store_flush(struct store *s); /* one round; by one thread at a time */
 int store_flusher_start(struct store *s);
 void store_flusher_stop(struct store *s); /* flushes what is left */
+
+/* store_evict.c */
+uint32_t store_cache_segment(const struct store *s); /* bytes of a file, at most */
+/* A file of the cache log that gets no more.  Under `lock`.  0 or -ENOMEM. */
+int store_cached_add(struct store *s, uint32_t number, uint64_t bytes);
+/* Make room for one more file.  Under the cache log's append lock. */
+int store_evict(struct store *s);
+bool store_cache_full(struct store *s); /* more than the quota is there */
+/* A block was read at a place of the cache log. */
+void store_cached_read(struct store *s, const struct place *at);
+void store_cached_free(struct store *s);
+
+/* store_use.c: whoever puts says first what it counts on, and looks for it then, between
+ * begin and end. */
+void store_use_begin(struct store *s);
+void store_use(struct store *s, const struct record_name *name);
+void store_use_end(struct store *s);
+/* Used, and found there, all at once: as store_find(). */
+int store_find_used(struct store *s, const struct record_name *name, struct place *out);
 
 /* store_recover.c: index what lies behind the mark, cut the torn end off. */
 int store_recover(struct store *s);

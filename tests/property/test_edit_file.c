@@ -7,6 +7,7 @@
 #include "store/dag.h"
 #include "store/store_stream.h"
 #include "tests/helpers/block_table.h"
+#include "tests/scratch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -437,6 +438,86 @@ static void bad_ranges_are_refused(void **state)
 	table_release(&t);
 }
 
+/* A sink that ends in a store, so that leaves in a row go there as a stream. */
+static int put_in_store(struct block_sink *self, const struct multihash *name, const void *data,
+			size_t len)
+{
+	return store_put_bytes(self->store, name, data, len);
+}
+
+static uint64_t disk(struct store *s)
+{
+	struct store_stat st;
+
+	assert_int_equal(store_sync(s), 0);
+	store_stat(s, &st);
+	return st.disk_bytes;
+}
+
+static int read_bytes(void *arg, uint64_t offset, void *buf, size_t len)
+{
+	memcpy(buf, *(uint8_t **)arg + offset, len);
+	return 0;
+}
+
+static void changed_content_goes_to_a_store_once(void **state)
+{
+	enum { SIZE = 24 << 20, AT = (12 << 20) + 5000 };
+	static char dir[SCRATCH_MAX];
+
+	for (unsigned i = 0; profiles[i]; i++) {
+		const struct profile *p = profiles[i];
+		uint8_t *data = malloc(SIZE + 1000), *at = data;
+		struct block_sink sink = { put_in_store, NULL };
+		struct built old, now, want;
+		struct block_table t;
+		struct store *s;
+		uint64_t before, seed = i;
+
+		scratch_make(dir);
+		assert_int_equal(store_open(&s, dir, STORE_WRITE | STORE_CREATE, NULL), 0);
+		sink.store = s;
+		for (size_t j = 0; j < SIZE + 1000; j += 8) {
+			uint64_t v = scratch_random(&seed);
+			memcpy(data + j, &v, 8);
+		}
+		table_init(&t);
+
+		struct file_change all = { 0, SIZE, false };
+		struct file_edit e = { NULL, SIZE, &all, 1, read_bytes, &at };
+		at = data + 1000;
+		assert_int_equal(edit_file(p, store_source(s), &sink, &e, &old, NULL), 0);
+		build(p, &t, at, SIZE, &want);
+		assert_built(&old, &want);
+		before = disk(s);
+
+		/* A thousand bytes more at the front move all the others. */
+		all.to = e.size = SIZE + 1000;
+		e.old = &old.cid;
+		at = data;
+		assert_int_equal(edit_file(p, store_source(s), &sink, &e, &now, NULL), 0);
+		build(p, &t, at, SIZE + 1000, &want);
+		assert_built(&now, &want);
+		assert_true(disk(s) - before < 512 << 10);
+		before = disk(s);
+
+		/* Some in the middle, in one leaf. */
+		memset(data + AT, 3, 4096);
+		all = (struct file_change){ AT, AT + 4096, false };
+		e.old = &now.cid;
+		assert_int_equal(edit_file(p, store_source(s), &sink, &e, &now, NULL), 0);
+		build(p, &t, at, SIZE + 1000, &want);
+		assert_built(&now, &want);
+		print_message("# %s: %llu KiB more on disk for 4\n", p->name,
+			      (unsigned long long)(disk(s) - before) >> 10);
+		assert_true(disk(s) - before < 700 << 10);
+		assert_int_equal(store_close(s), 0);
+		scratch_remove(dir);
+		table_release(&t);
+		free(data);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +528,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nothing_changed_gives_the_same_and_makes_nothing),
 		cmocka_unit_test(attributes_in_the_root_are_left_behind),
 		cmocka_unit_test(bad_ranges_are_refused),
+		cmocka_unit_test(changed_content_goes_to_a_store_once),
 	};
 
 	if (argc > 1)
