@@ -350,8 +350,7 @@ int main(int argc, char **argv)
 		return run(argv[2], p, atoi(argv[4]), strtoull(argv[5], NULL, 0));
 	if (argc == 8 && strcmp(argv[1], "check") == 0 && (p = progress_of(argv[4])))
 		return check(argv[2], argv[3], p, atoi(argv[5]),
-			     strtoull(argv[6], NULL, 0), strcmp(argv[7], "returned") == 0,
-			     argv[4]);
+			     strtoull(argv[6], NULL, 0), argv[7], argv[4]);
 	fprintf(stderr, "usage: folder_writers run DIRECTORY STATE WRITERS SEED\n"
 			"       folder_writers check DIRECTORY TWIN STATE WRITERS SEED "
 			"returned|synced|any\n");
