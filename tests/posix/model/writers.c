@@ -338,6 +338,11 @@ static int check(const char *dir, const char *twin, struct progress *p, int writ
 		}
 		old[i] = p[i];
 	}
+	/* What was taken away above is gone for good, and all that was seen is kept. */
+	if (fsync(t.dir) < 0) {
+		printf("# fsync: %s\n", strerror(errno));
+		bad++;
+	}
 	return bad != 0;
 }
 
