@@ -13,6 +13,7 @@
 #include "fs/mountpoint.h"
 #include "store/error.h"
 #include "store/log.h"
+#include "store/signals.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -140,11 +141,10 @@ static int start_threads(struct mount *m)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int n = cpus < WORKERS_MIN ? WORKERS_MIN : cpus > WORKERS_MAX ? WORKERS_MAX : cpus;
-	sigset_t all, old;
+	sigset_t before;
 	int r;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_block(&before);
 	r = notify_new(&m->notify, m->se, m->parking);
 	atomic_store(&m->working, n);
 	for (int i = 0; r == 0 && i < n; i++) {
@@ -161,7 +161,7 @@ static int start_threads(struct mount *m)
 		else
 			free(w);
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	signals_restore(&before);
 	return r;
 }
 

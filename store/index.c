@@ -2,6 +2,7 @@
 
 #include "store/buf.h"
 #include "store/error.h"
+#include "store/index_pages.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,6 +49,7 @@ static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t
 		rc = mdb_env_create(&ix->env);
 		if (rc)
 			return index_error(rc);
+		mdb_env_set_assert(ix->env, index_on_assert);
 		mdb_env_set_maxdbs(ix->env, 4);
 		mdb_env_set_maxreaders(ix->env, 512);
 		mdb_env_set_mapsize(ix->env, bytes);
@@ -102,12 +104,6 @@ static int meta_get_one(struct index *ix, MDB_txn *txn, int log, struct meta *ou
 	MDB_val key = { strlen(index_meta_keys[log]), (void *)index_meta_keys[log] }, value;
 	int rc = mdb_get(txn, ix->meta, &key, &value);
 
-	/* None yet, in an index from before there was a cache log. */
-	if (rc == MDB_NOTFOUND && log == LOG_CACHE) {
-		out->covered[log] = (struct mark){ 0, 0 };
-		out->bytes[log] = 0;
-		return 0;
-	}
 	if (rc)
 		return index_error(rc);
 	struct cursor in = cursor_over(value.mv_data, value.mv_size);
@@ -119,9 +115,18 @@ static int meta_get_one(struct index *ix, MDB_txn *txn, int log, struct meta *ou
 
 int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
 {
+	MDB_val key = { 3, "sum" }, value;
 	int r = meta_get_one(ix, txn, LOG_KEEP, out);
 
-	return r < 0 ? r : meta_get_one(ix, txn, LOG_CACHE, out);
+	if (!r)
+		r = meta_get_one(ix, txn, LOG_CACHE, out);
+	if (!r)
+		r = index_error(mdb_get(txn, ix->meta, &key, &value));
+	if (r < 0)
+		return r;
+	struct cursor in = cursor_over(value.mv_data, value.mv_size);
+	out->sum = cursor_u64le(&in);
+	return cursor_done(&in) ? 0 : ERR_CORRUPT;
 }
 
 static int open_tables(struct index *ix)
@@ -129,9 +134,10 @@ static int open_tables(struct index *ix)
 	MDB_val key = { 7, "version" }, value;
 	MDB_txn *txn = NULL;
 	struct meta m;
+	uint64_t sum;
 	int r;
 
-	r = index_error(mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn));
+	r = index_check_begin(ix, &txn, &sum);
 	if (r < 0)
 		return r;
 	r = index_error(mdb_dbi_open(txn, "blocks", 0, &ix->blocks));
@@ -139,29 +145,40 @@ static int open_tables(struct index *ix)
 		r = index_error(mdb_dbi_open(txn, "pieces", 0, &ix->pieces));
 	if (!r)
 		r = index_error(mdb_dbi_open(txn, "meta", 0, &ix->meta));
-	if (!r) {
-		int rc = mdb_dbi_open(txn, "cached", 0, &ix->cached);
-		ix->no_cached = rc == MDB_NOTFOUND;
-		r = rc == MDB_NOTFOUND ? 0 : index_error(rc);
-	}
+	if (!r)
+		r = index_error(mdb_dbi_open(txn, "cached", 0, &ix->cached));
 	if (!r)
 		r = index_error(mdb_get(txn, ix->meta, &key, &value));
 	if (!r) {
 		struct cursor in = cursor_over(value.mv_data, value.mv_size);
 		uint32_t version = cursor_u32le(&in);
-		if (!cursor_done(&in) || !version)
+		if (!cursor_done(&in))
 			r = ERR_CORRUPT;
-		else if (version > INDEX_VERSION)
-			r = ERR_NEWER;
+		else if (version != INDEX_VERSION) /* an older one is made anew */
+			r = version > INDEX_VERSION ? ERR_NEWER : ERR_CORRUPT;
 	}
 	if (!r)
 		r = index_meta_get(ix, txn, &m);
+	if (!r && INDEX_FORM_KNOWN && sum != m.sum)
+		r = ERR_CORRUPT;
 	if (r < 0) {
 		mdb_txn_abort(txn);
 		return r;
 	}
 	/* A commit keeps the handles, even of a read transaction. */
 	return index_error(mdb_txn_commit(txn));
+}
+
+/* Before LMDB reads the file, which it believes. */
+static int check_head(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	int r = INDEX_FORM_KNOWN ? index_head_check_file(fd) : 0;
+	close(fd);
+	return r;
 }
 
 static int sync_dir(const char *dir)
@@ -205,6 +222,10 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 			goto out;
 		}
 	}
+	r = fresh ? 0 : check_head(file);
+	if (r < 0)
+		goto out;
+	index_inside++;
 	r = map_env(ix, dir, env_flags, map_bytes ? map_bytes : MAP_BYTES);
 	/* Readers that were killed would keep pages from being used again. */
 	if (!r && (flags & INDEX_WRITE))
@@ -213,8 +234,7 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 		r = index_check_length(ix, false);
 	if (!r)
 		r = fresh ? index_make_tables(ix) : open_tables(ix);
-	if (!r && ix->no_cached && (flags & INDEX_WRITE))
-		r = index_make_cached(ix);
+	index_inside--;
 	/* A file that is synced may still lack its name. */
 	if (!r && fresh)
 		r = sync_dir(dir);
@@ -272,12 +292,14 @@ static int read_begin(struct index *ix, struct reader **out)
 			rd = &ix->readers[first % READERS];
 			pthread_mutex_lock(&rd->lock);
 		}
+		index_inside++;
 		rc = rd->txn ? mdb_txn_renew(rd->txn)
 			     : mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &rd->txn);
 		if (!rc) {
 			*out = rd;
 			return 0;
 		}
+		index_inside--;
 		pthread_mutex_unlock(&rd->lock);
 		if (rc != MDB_MAP_RESIZED)
 			return index_error(rc);
@@ -291,6 +313,7 @@ static int read_begin(struct index *ix, struct reader **out)
 static void read_end(struct reader *rd)
 {
 	mdb_txn_reset(rd->txn);
+	index_inside--;
 	pthread_mutex_unlock(&rd->lock);
 }
 
@@ -314,11 +337,8 @@ int index_find(struct index *ix, const struct record_name *name, struct place *o
 {
 	MDB_val key = { name->size, (void *)name->bytes }, value;
 	struct reader *rd = NULL;
-	int r;
+	int r = read_begin(ix, &rd);
 
-	if (name->log == LOG_CACHE && ix->no_cached)
-		return 0;
-	r = read_begin(ix, &rd);
 	if (r < 0)
 		return r;
 	int rc = mdb_get(rd->txn, index_table_of(ix, name->piece, name->log), &key, &value);
@@ -404,8 +424,6 @@ int index_walk(struct index *ix, enum index_table table, index_walk_fn each, voi
 	struct buf names = { 0 };
 	int r = 0;
 
-	if (table == INDEX_CACHED && ix->no_cached)
-		return 0;
 	while (!r) {
 		buf_clear(&names);
 		r = collect(ix, dbi, last, last_size, &names);
@@ -469,7 +487,7 @@ int index_stat(struct index *ix, struct index_stat *out)
 	r = index_error(mdb_stat(rd->txn, ix->blocks, &blocks));
 	if (!r)
 		r = index_error(mdb_stat(rd->txn, ix->pieces, &pieces));
-	if (!r && !ix->no_cached)
+	if (!r)
 		r = index_error(mdb_stat(rd->txn, ix->cached, &cached));
 	if (!r)
 		r = index_meta_get(ix, rd->txn, &m);

@@ -6,6 +6,7 @@
  *	"meta"		"version" -> u32
  *			"covered" -> u32 segment | u32 offset | u64 bytes of all blocks
  *			"cached" -> the same, of the cache log
+ *			"sum" -> u64 sum of all other entries of all tables
  * Little-endian.  Everything that lies in the segments of a log before its
  * place "covered" is in the index, unless it was dropped.  A process opens one index at most once.
  *
@@ -30,10 +31,25 @@ struct mark {
 /*
  * Open the index in directory `dir` (which exists).  `map_bytes` of address
  * space are taken; a writer that needs more takes more (0: 64 GiB).
- * ERR_CORRUPT: cut, zeroed, absent or not an index; ERR_NEWER.
+ * ERR_CORRUPT: absent, not an index, or damaged in any way (index_check()); ERR_NEWER.
  */
 int index_open(struct index **out, const char *dir, unsigned flags, size_t map_bytes);
 void index_close(struct index *ix); /* NULL is allowed */
+
+/*
+ * Look through the whole file, as it is at this moment, beside a writer too.
+ * ERR_CORRUPT: LMDB might crash on it, or entries were changed or lost.  Takes
+ * about a tenth of a second for a million names once the file is in memory.
+ */
+int index_check(struct index *ix);
+
+/*
+ * LMDB believes its file: what is damaged after it was looked at may end in a bus
+ * error, a failed assertion or worse inside these functions.  From here on such
+ * an end writes `last_words` to standard error (a text that lives for ever) and
+ * exits with 1.  Other crashes take their course.
+ */
+void index_guard(const char *last_words);
 
 /* 1 and the place, or 0, or an error. */
 int index_find(struct index *ix, const struct record_name *name, struct place *out);

@@ -4,6 +4,7 @@
  */
 #include "store/error.h"
 #include "store/index_internal.h"
+#include "store/index_pages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +13,52 @@
  * in memory until the commit: 4,096 of them are 16 MiB. */
 #define NAMES_PER_TXN 4096
 
-static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
+static uint64_t entry_sum(struct index *ix, MDB_dbi table, const MDB_val *key,
+			  const MDB_val *value)
 {
+	const char *name = table == ix->blocks ? "blocks"
+			   : table == ix->pieces ? "pieces"
+			   : table == ix->cached ? "cached"
+						 : "meta";
+
+	return index_entry_sum(name, key->mv_data, key->mv_size, value->mv_data,
+			       value->mv_size);
+}
+
+int index_entry_put(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key, MDB_val *value)
+{
+	MDB_val old = *value;
+	int rc = mdb_put(txn, table, key, &old, MDB_NOOVERWRITE);
+
+	if (rc == MDB_KEYEXIST) {
+		m->sum -= entry_sum(ix, table, key, &old);
+		rc = mdb_put(txn, table, key, value, 0);
+	}
+	if (!rc)
+		m->sum += entry_sum(ix, table, key, value);
+	return rc;
+}
+
+int index_entry_del(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key)
+{
+	MDB_val old;
+	int rc = mdb_get(txn, table, key, &old);
+
+	if (rc)
+		return rc;
+	m->sum -= entry_sum(ix, table, key, &old);
+	return mdb_del(txn, table, key, NULL);
+}
+
+int index_meta_put(struct index *ix, MDB_txn *txn, struct meta *m)
+{
+	MDB_val key, value;
+	uint8_t sum[8];
 	int r = 0;
 
 	for (int log = 0; log < LOGS && !r; log++) {
-		MDB_val key = { strlen(index_meta_keys[log]), (void *)index_meta_keys[log] };
 		uint8_t bytes[META_SIZE];
 
 		for (int i = 0; i < 4; i++) {
@@ -26,10 +67,17 @@ static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
 		}
 		for (int i = 0; i < 8; i++)
 			bytes[8 + i] = (uint8_t)(m->bytes[log] >> (8 * i));
-		MDB_val value = { sizeof bytes, bytes };
-		r = index_error(mdb_put(txn, ix->meta, &key, &value, 0));
+		key = (MDB_val){ strlen(index_meta_keys[log]), (void *)index_meta_keys[log] };
+		value = (MDB_val){ sizeof bytes, bytes };
+		r = index_error(index_entry_put(ix, txn, m, ix->meta, &key, &value));
 	}
-	return r;
+	if (r < 0)
+		return r;
+	for (int i = 0; i < 8; i++)
+		sum[i] = (uint8_t)(m->sum >> (8 * i));
+	key = (MDB_val){ 3, "sum" };
+	value = (MDB_val){ sizeof sum, sum };
+	return index_error(mdb_put(txn, ix->meta, &key, &value, 0));
 }
 
 int index_make_tables(struct index *ix)
@@ -51,29 +99,13 @@ int index_make_tables(struct index *ix)
 	if (!r)
 		r = index_error(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
 	if (!r)
-		r = index_error(mdb_put(txn, ix->meta, &key, &value, MDB_NOOVERWRITE));
+		r = index_error(index_entry_put(ix, txn, &empty, ix->meta, &key, &value));
 	if (!r)
-		r = meta_put(ix, txn, &empty);
+		r = index_meta_put(ix, txn, &empty);
 	if (r < 0) {
 		mdb_txn_abort(txn);
 		return r;
 	}
-	return index_error(mdb_txn_commit(txn));
-}
-
-int index_make_cached(struct index *ix)
-{
-	MDB_txn *txn = NULL;
-	int r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
-
-	if (r < 0)
-		return r;
-	r = index_error(mdb_dbi_open(txn, "cached", MDB_CREATE, &ix->cached));
-	if (r < 0) {
-		mdb_txn_abort(txn);
-		return r;
-	}
-	ix->no_cached = false;
 	return index_error(mdb_txn_commit(txn));
 }
 
@@ -104,9 +136,12 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 			return r;
 		if (!piece)
 			m->bytes[e->at.log] -= old.size;
+		m->sum -= entry_sum(ix, table, &key, &value);
 		value = (MDB_val){ sizeof bytes, bytes };
 		rc = mdb_put(txn, table, &key, &value, 0);
 	}
+	if (!rc)
+		m->sum += entry_sum(ix, table, &key, &value);
 	if (rc)
 		return rc == MDB_MAP_FULL ? -EOVERFLOW : index_error(rc);
 	if (!piece)
@@ -132,7 +167,7 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 	if (!r) {
 		if (covered)
 			memcpy(m.covered, covered, sizeof m.covered);
-		r = meta_put(ix, txn, &m);
+		r = index_meta_put(ix, txn, &m);
 	}
 	if (r < 0) {
 		mdb_txn_abort(txn);
@@ -150,6 +185,7 @@ int index_commit(struct index *ix, const struct pending *batch,
 	int r;
 
 	pthread_mutex_lock(&ix->write);
+	index_inside++;
 	do {
 		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
 		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL);
@@ -166,6 +202,7 @@ int index_commit(struct index *ix, const struct pending *batch,
 	} while (from < batch->n);
 	r = index_check_length(ix, true);
 out:
+	index_inside--;
 	pthread_mutex_unlock(&ix->write);
 	return r;
 }
@@ -187,7 +224,7 @@ static int drop(struct index *ix, MDB_txn *txn, const uint8_t *name, size_t name
 		return r;
 	if (now.segment != at->segment || now.offset != at->offset)
 		return 0;
-	r = index_error(mdb_del(txn, table, &key, NULL));
+	r = index_error(index_entry_del(ix, txn, m, table, &key));
 	if (r < 0)
 		return r;
 	if (!piece)
@@ -216,7 +253,7 @@ static int drop_part(struct index *ix, const struct pending *batch, size_t from,
 		n += r > 0;
 	}
 	if (r >= 0 && n)
-		r = meta_put(ix, txn, &m);
+		r = index_meta_put(ix, txn, &m);
 	if (r < 0 || !n) {
 		mdb_txn_abort(txn);
 		return r < 0 ? r : 0;
@@ -232,11 +269,13 @@ int index_drop_all(struct index *ix, const struct pending *batch)
 	int r = 0, n = 0;
 
 	pthread_mutex_lock(&ix->write);
+	index_inside++;
 	for (size_t from = 0, to; from < batch->n && r >= 0; from = to) {
 		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
 		r = drop_part(ix, batch, from, to);
 		n += r > 0 ? r : 0;
 	}
+	index_inside--;
 	pthread_mutex_unlock(&ix->write);
 	return r < 0 ? r : n;
 }

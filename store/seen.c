@@ -1,12 +1,15 @@
 #include "store/seen.h"
 
 #include "store/error.h"
+#include "store/index_pages.h"
 #include "store/log.h"
 
+#include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #define MAP_BYTES (sizeof(size_t) > 4 ? (size_t)4 << 30 : (size_t)256 << 20)
@@ -50,6 +53,24 @@ static int error_of(int rc)
 	return rc > 0 ? -rc : rc ? -EIO : 0;
 }
 
+/* LMDB would stumble over a file that is damaged; it can be spared. */
+static void remove_damaged(const char *dir)
+{
+	int d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = d < 0 ? -1 : openat(d, "data.mdb", O_RDONLY | O_CLOEXEC);
+	uint64_t sum;
+
+	if (fd >= 0 && INDEX_FORM_KNOWN && index_pages_check_file(fd, INDEX_NEWEST, &sum) == ERR_CORRUPT) {
+		log_line(LOG_WARN, "%s: the table of files seen before is damaged, and begun anew", dir);
+		unlinkat(d, "data.mdb", 0);
+		unlinkat(d, "lock.mdb", 0);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (d >= 0)
+		close(d);
+}
+
 int seen_open(struct seen **out, const char *dir)
 {
 	struct seen *s = calloc(1, sizeof *s);
@@ -62,6 +83,7 @@ int seen_open(struct seen **out, const char *dir)
 	s->batch = malloc(BATCH * sizeof *s->batch);
 	if (!s->batch)
 		goto out;
+	remove_damaged(dir);
 	/* The map is only address space, but some processes have little of it. */
 	for (size_t bytes = MAP_BYTES; bytes >= MAP_BYTES_MIN; bytes /= 4) {
 		rc = mdb_env_create(&s->env);

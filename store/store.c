@@ -181,14 +181,6 @@ static int open_parts(struct store *s, unsigned flags)
 		return store_no_space(r) ? 0 : r;
 	}
 	r = segments_list(&s->segments, &numbers, &n, &s->segment_bytes);
-	for (size_t i = 0; i < n && !r; i++) {
-		uint64_t bytes;
-		uint8_t log;
-
-		/* One that has gone meanwhile, or is damaged, counts no more. */
-		if (segment_log(&s->segments, numbers[i], &log, &bytes) == 0 && log == LOG_CACHE)
-			s->cached_disk += bytes;
-	}
 	free(numbers);
 	return r;
 }
@@ -355,8 +347,9 @@ void store_drop(struct store *s, const struct record_name *name, const struct pl
 int store_load(struct store *s, struct record_name *key, const struct multihash *name,
 	       struct block **out)
 {
-	struct place at, before = { 0 };
+	struct place at, before;
 	struct block *b = NULL;
+	bool failed = false;
 	uint8_t *data;
 	int r;
 
@@ -364,7 +357,7 @@ int store_load(struct store *s, struct record_name *key, const struct multihash 
 		r = store_find_any(s, key, &at);
 		if (r <= 0)
 			return r < 0 ? r : ERR_MISSING;
-		if (place_same(&at, &before)) {
+		if (failed && place_same(&at, &before)) {
 			store_drop(s, key, &at);
 			return ERR_MISSING;
 		}
@@ -378,6 +371,7 @@ int store_load(struct store *s, struct record_name *key, const struct multihash 
 		block_unref(b);
 		b = NULL;
 		before = at;
+		failed = true;
 	}
 	if (r < 0) {
 		block_unref(b);
@@ -473,6 +467,24 @@ int store_each(struct store *s, int (*each)(void *arg, const struct multihash *,
 	return index_each(s->index, on_indexed, &listing);
 }
 
+/* A reader is not told of the files of the cache log, so it looks. */
+static uint64_t measure_cache(struct store *s)
+{
+	uint64_t all, bytes, sum = 0;
+	uint32_t *numbers = NULL;
+	uint8_t log;
+	size_t n = 0;
+
+	if (segments_list(&s->segments, &numbers, &n, &all) < 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		/* One that has gone meanwhile, or is damaged, counts no more. */
+		if (!segment_log(&s->segments, numbers[i], &log, &bytes) && log == LOG_CACHE)
+			sum += bytes;
+	free(numbers);
+	return sum;
+}
+
 void store_stat(struct store *s, struct store_stat *out)
 {
 	struct index_stat indexed;
@@ -501,4 +513,6 @@ void store_stat(struct store *s, struct store_stat *out)
 	out->cache_quota = s->cache_quota;
 	out->evicted = s->evicted;
 	pthread_mutex_unlock(&s->lock);
+	if (!s->writable)
+		out->cache_disk = measure_cache(s);
 }

@@ -109,6 +109,13 @@ int store_each(struct store *s, int (*each)(void *arg, const struct multihash *,
 int store_check(struct store *s, const struct multihash *name);
 
 /*
+ * Look through the index itself: ERR_CORRUPT if it was damaged, or an entry
+ * changed or lost; store_rebuild() mends it.  Beside a writer too.  Opening does so
+ * by itself.
+ */
+int store_check_index(struct store *s);
+
+/*
  * store_check(), and if it is damaged, keep it anew from memory, or else drop it,
  * so that it can be put again: ERR_MISSING then.  -EROFS without STORE_WRITE.
  */
@@ -135,6 +142,13 @@ void store_stat(struct store *s, struct store_stat *out);
  * -EBUSY, -ENOENT, ERR_NEWER, or an errno; the old index is there until then.
  */
 int store_rebuild(const char *dir, uint64_t *blocks, uint64_t *damaged);
+
+/*
+ * The index lies in a map of its file: damage that comes while it is open may end
+ * in a bus error or worse.  From here on such an end of this process writes
+ * `last_words`, which live for ever, to standard error, and exits with 1.
+ */
+void store_guard(const char *last_words);
 
 /* The store as a source of blocks; valid as long as the store. */
 struct block_source *store_source(struct store *s);

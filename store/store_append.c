@@ -85,6 +85,8 @@ static int write_record(struct store *s, struct log *l, const struct record_name
 
 	if (!l->active || l->tail.offset + span > max)
 		r = store_next_segment(s, l);
+	else if (l->number == LOG_CACHE && store_cache_full(s))
+		r = store_evict(s); /* that could not be done before */
 	if (r < 0)
 		return r;
 	struct place at = { l->tail.segment, l->tail.offset, rec->stored, rec->size, rec->kind,

@@ -76,3 +76,13 @@ int store_mend(struct store *s, const struct multihash *name)
 	block_unref(kept);
 	return r;
 }
+
+int store_check_index(struct store *s)
+{
+	return index_check(s->index);
+}
+
+void store_guard(const char *last_words)
+{
+	index_guard(last_words);
+}

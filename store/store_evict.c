@@ -46,6 +46,14 @@ int store_cached_add(struct store *s, uint32_t number, uint64_t bytes)
 	return 0;
 }
 
+bool store_cache_full(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool full = s->cache_quota && s->n_cached && s->cached_disk > s->cache_quota;
+	pthread_mutex_unlock(&s->lock);
+	return full;
+}
+
 void store_cached_free(struct store *s)
 {
 	for (size_t i = 0; i < s->n_cached; i++)
@@ -187,6 +195,8 @@ static int evict_one(struct store *s)
 	if (r < 0)
 		goto out;
 	pthread_mutex_lock(&s->lock);
+	/* Of those who read there meanwhile. */
+	free(s->cached[0].read);
 	s->n_cached--;
 	memmove(s->cached, s->cached + 1, s->n_cached * sizeof *s->cached);
 	s->cached_disk -= e.victim.bytes;

@@ -11,10 +11,10 @@
  */
 #include "store/error.h"
 #include "store/log.h"
+#include "store/signals.h"
 #include "store/store_internal.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,14 +181,12 @@ static void *flusher(void *arg)
 
 int store_flusher_start(struct store *s)
 {
-	sigset_t all, old;
+	sigset_t before;
 	int rc;
 
-	/* Signals are for the threads that expect them. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_block(&before);
 	rc = pthread_create(&s->flusher, NULL, flusher, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	signals_restore(&before);
 	if (rc)
 		return -rc;
 	s->running = true;

@@ -197,6 +197,7 @@ uint32_t store_cache_segment(const struct store *s); /* bytes of a file, at most
 int store_cached_add(struct store *s, uint32_t number, uint64_t bytes);
 /* Make room for one more file.  Under the cache log's append lock. */
 int store_evict(struct store *s);
+bool store_cache_full(struct store *s); /* more than the quota is there */
 /* A block was read at a place of the cache log. */
 void store_cached_read(struct store *s, const struct place *at);
 void store_cached_free(struct store *s);

@@ -474,7 +474,7 @@ static int open_store(struct adding *a)
 		return r;
 	}
 	a->client = NULL;
-	r = repo_store(cx->repo, STORE_WRITE, 0, &a->store);
+	r = repo_store_write(cx->repo, 0, &a->store);
 	if (r < 0)
 		return repo_store_fail(cx, r);
 	a->seen = repo_seen(cx->repo);

@@ -222,7 +222,7 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 		status = fail(cx, "cannot read the key in %s: %s", cx->repo, err_text(r));
 		goto out;
 	}
-	r = repo_store(cx->repo, STORE_WRITE, CACHE_BYTES, &d->store);
+	r = repo_store_write(cx->repo, CACHE_BYTES, &d->store);
 	if (r == -EBUSY) {
 		status = fail(cx, "another process uses %s: a daemon runs already? (see cairn status)", cx->repo);
 		goto out;

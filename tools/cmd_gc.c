@@ -99,7 +99,7 @@ static int gc_here(struct context *cx, bool dry_run, json_t **out)
 	char why[512];
 	int r, status = 0;
 
-	r = repo_store(cx->repo, STORE_WRITE, 0, &store);
+	r = repo_store_write(cx->repo, 0, &store);
 	if (r < 0)
 		return repo_store_fail(cx, r);
 	r = repo_pins(cx->repo, true, &o.pins);

@@ -101,7 +101,7 @@ static int store_open_either(struct context *cx, struct importing *im)
 	if (client_open(&im->client, cx->repo) >= 0)
 		return 0;
 	im->client = NULL;
-	int r = repo_store(cx->repo, STORE_WRITE, 0, &im->store);
+	int r = repo_store_write(cx->repo, 0, &im->store);
 	if (r < 0)
 		return repo_store_fail(cx, r);
 	r = repo_pins(cx->repo, true, &im->pins);

@@ -49,7 +49,7 @@ static int pin_here(struct context *cx, const struct cid *cid, const char *name,
 	struct pins *pins = NULL;
 	int r, status = 0;
 
-	r = repo_store(cx->repo, STORE_WRITE, 0, &store);
+	r = repo_store_write(cx->repo, 0, &store);
 	if (r < 0)
 		return repo_store_fail(cx, r);
 	r = repo_pins(cx->repo, true, &pins);
@@ -147,7 +147,7 @@ static int unpin_here(struct context *cx, const struct cid *cid, const char *nam
 	int r, status = 0;
 
 	/* Its lock is the repository's. */
-	r = repo_store(cx->repo, STORE_WRITE, 0, &store);
+	r = repo_store_write(cx->repo, 0, &store);
 	if (r < 0)
 		return repo_store_fail(cx, r);
 	r = repo_pins(cx->repo, true, &pins);

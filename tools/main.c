@@ -1,8 +1,10 @@
 /* The cairn command: the table of sub-commands, dispatch and help. */
 #include "tools/command.h"
 #include "store/log.h"
+#include "store/store.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -299,6 +301,7 @@ int main(int argc, char **argv)
 	int status = EXIT_MISUSE;
 
 	signal(SIGPIPE, SIG_IGN);
+	store_guard("cairn: the index of the store is damaged: make it anew with `cairn repair --rebuild`\n");
 	argc = take_globals(&cx, argc, argv, &help);
 	if (argc < 0) {
 		fprintf(stderr, "cairn: --repo needs a directory\n");
@@ -331,7 +334,11 @@ int main(int argc, char **argv)
 out:
 	free(cx.repo);
 	/* A full disk or a closed pipe behind stdout is a failure too. */
-	if (fflush(stdout) && !status)
+	if (fflush(stdout) && !status) {
+		/* Who stopped reading knows. */
+		if (errno != EPIPE)
+			fprintf(stderr, "cairn: cannot write the output: %s\n", strerror(errno));
 		status = EXIT_FAILED;
+	}
 	return status;
 }

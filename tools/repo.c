@@ -159,6 +159,26 @@ int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store
 	return store_open(out, path, flags, &cfg);
 }
 
+int repo_store_write(const char *dir, size_t cache_bytes, struct store **out)
+{
+	int r = repo_store(dir, STORE_WRITE, cache_bytes, out);
+	char path[PATH_MAX];
+	struct seen *seen;
+
+	if (r != ERR_CORRUPT || path_in(path, dir, "store") < 0)
+		return r;
+	/* Worth a line from a command, too, since it may take a while. */
+	fprintf(stderr, "cairn: the index of the store in %s is damaged or gone: making it anew from the segments\n", dir);
+	r = store_rebuild(path, NULL, NULL);
+	if (r < 0)
+		return r == -ENOENT ? ERR_CORRUPT : r;
+	/* What is not in the segments any more has to be read again. */
+	seen = repo_seen(dir);
+	seen_forget(seen);
+	seen_close(seen);
+	return repo_store(dir, STORE_WRITE, cache_bytes, out);
+}
+
 struct seen *repo_seen(const char *dir)
 {
 	struct seen *seen = NULL;

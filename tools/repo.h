@@ -36,6 +36,13 @@ int repo_key(const char *dir, struct secret_key *out);
 /* Open the store inside: flags as for store_open(). */
 int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store **out);
 
+/*
+ * The same to write.  An index that cannot be used is made anew from the segments,
+ * which is said on standard error and takes as long as reading them; what they have is all there
+ * is, so nothing is lost by it.
+ */
+int repo_store_write(const char *dir, size_t cache_bytes, struct store **out);
+
 /* The table of files seen before, for the process that has the store open to
  * write.  NULL if there can be none, which is logged. */
 struct seen *repo_seen(const char *dir);

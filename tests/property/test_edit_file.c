@@ -7,6 +7,7 @@
 #include "store/dag.h"
 #include "store/store_stream.h"
 #include "tests/helpers/block_table.h"
+#include "tests/scratch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +37,8 @@ static void build(const struct profile *p, struct block_table *t, const uint8_t 
 		struct built leaf;
 
 		memcpy(room + LEAF_HEAD, data + at, len);
-		assert_int_equal(build_leaf(p, &t->sink, room + LEAF_HEAD, len, &leaf), 0);
+		assert_int_equal(build_leaf(p, &t->sink, room + LEAF_HEAD, len, &leaf),
+				 0);
 		assert_int_equal(build_file_add(&b, &leaf), 0);
 		at += len;
 	} while (at < size);
@@ -110,7 +112,8 @@ static void change(struct file *f, uint64_t leaf)
 		resize(f, f->size - table_below((f->size < leaf ? f->size : leaf) + 1));
 		break;
 	case 2: /* append */
-		write_at(f, f->size, f->max - f->size < len ? f->max - f->size : len, WRITTEN);
+		write_at(f, f->size, f->max - f->size < len ? f->max - f->size : len,
+			 WRITTEN);
 		break;
 	case 3:
 		write_at(f, place(f->size, leaf), leaf * table_below(20), HOLE);
@@ -158,7 +161,8 @@ static uint64_t touched(const struct profile *p, const struct file *f, uint64_t 
 	return n ? n : 1;
 }
 
-static void edits_equal_what_is_built(const struct profile *p, unsigned rounds, uint64_t leaves)
+static void edits_equal_what_is_built(const struct profile *p, unsigned rounds,
+				      uint64_t leaves)
 {
 	struct file f = { .max = leaves * p->chunker.max };
 	struct file_change *changes = malloc((f.max + 1) * sizeof *changes);
@@ -205,7 +209,8 @@ static void edits_equal_what_is_built(const struct profile *p, unsigned rounds, 
 			table_hide(&t, table_random, 2 + table_below(4));
 		table_count_anew(&t);
 		int r;
-		while ((r = edit_file(p, &t.source, &t.sink, &e, &now, &m)) == ERR_MISSING) {
+		while ((r = edit_file(p, &t.source, &t.sink, &e, &now, &m)) ==
+		       ERR_MISSING) {
 			assert_true(table_bring(&t, &m) > 0);
 			m.n = 0;
 		}
@@ -216,7 +221,8 @@ static void edits_equal_what_is_built(const struct profile *p, unsigned rounds, 
 			unsigned depth = 0;
 			uint64_t n = touched(p, &f, old_size);
 
-			for (uint64_t l = (f.size > old_size ? f.size : old_size) / p->chunker.max;
+			for (uint64_t l =
+				 (f.size > old_size ? f.size : old_size) / p->chunker.max;
 			     l; l /= p->max_links)
 				depth++;
 			assert_true(t.puts <= (n + 2) * (depth + 1));
@@ -275,9 +281,9 @@ static void build_long(const struct profile *p, struct block_table *t, uint64_t 
 
 	for (unsigned i = 0; i < 8; i++) {
 		memset(room + LEAF_HEAD, (int)i + 1, p->chunker.max);
-		assert_int_equal(build_leaf(p, &t->sink, room + LEAF_HEAD, p->chunker.max,
-					    &leaves[i]),
-				 0);
+		assert_int_equal(
+		    build_leaf(p, &t->sink, room + LEAF_HEAD, p->chunker.max, &leaves[i]),
+		    0);
 	}
 	build_file_init(&b, p, &t->sink);
 	for (uint64_t i = 0; i < n; i++)
@@ -311,8 +317,8 @@ static void a_small_change_in_a_file_of_10_gib_costs_a_leaf_and_its_way(void **s
 		table_count_anew(&t);
 		struct file_edit e = { &old.cid, size, &c, 1, read_nines, NULL };
 		assert_int_equal(edit_file(p, &t.source, &t.sink, &e, &now, NULL), 0);
-		print_message("# %s: %zu blocks read, %zu made, %llu bytes\n", p->name, t.gets,
-			      t.made, (unsigned long long)t.made_bytes);
+		print_message("# %s: %zu blocks read, %zu made, %llu bytes\n", p->name,
+			      t.gets, t.made, (unsigned long long)t.made_bytes);
 		assert_int_equal(t.gets, 1 + above);
 		assert_int_equal(t.puts, 1 + above);
 		assert_true(t.made_bytes < p->chunker.max + 100000);
@@ -340,7 +346,8 @@ static void a_hole_of_an_exbibyte_costs_a_path(void **state)
 	assert_int_equal(now.size, 1ull << 60);
 	assert_int_equal(dag_read(&t.source, &now.cid, 2, &byte, 1, NULL), 1);
 	assert_int_equal(byte, 9);
-	assert_int_equal(dag_read(&t.source, &now.cid, (1ull << 60) - 1, &byte, 1, NULL), 1);
+	assert_int_equal(dag_read(&t.source, &now.cid, (1ull << 60) - 1, &byte, 1, NULL),
+			 1);
 	assert_int_equal(byte, 0);
 
 	/* Cut to what it was. */
@@ -354,6 +361,29 @@ static void a_hole_of_an_exbibyte_costs_a_path(void **state)
 	assert_int_equal(edit_file(p, &t.source, &t.sink, &e, &again, NULL), 0);
 	e.size++;
 	assert_int_equal(edit_file(p, &t.source, &t.sink, &e, &again, NULL), -EFBIG);
+	table_release(&t);
+}
+
+static void what_others_made_of_nothing_is_not_read_for_ever(void **state)
+{
+	struct profile other = *profiles[0];
+	struct block_table t;
+	struct built old, now;
+	struct file_change c = { 0, 10, false };
+
+	table_init(&t);
+	other.max_links = 1000;
+	struct file_edit e = { NULL, EDIT_READ_MAX + 1, NULL, 0, read_nines, NULL };
+	assert_int_equal(edit_file(&other, &t.source, &t.sink, &e, &old, NULL), 0);
+	table_count_anew(&t);
+	e = (struct file_edit){ &old.cid, EDIT_READ_MAX + 1, &c, 1, read_nines, NULL };
+	assert_int_equal(edit_file(profiles[0], &t.source, &t.sink, &e, &now, NULL),
+			 -EFBIG);
+	assert_true(t.gets <= 2 && t.puts == 0);
+	/* Cut short it can be had. */
+	e.size = 3 << 20;
+	assert_int_equal(edit_file(profiles[0], &t.source, &t.sink, &e, &now, NULL), 0);
+	assert_int_equal(now.size, 3 << 20);
 	table_release(&t);
 }
 
@@ -395,7 +425,8 @@ static void attributes_in_the_root_are_left_behind(void **state)
 			struct built leaf;
 
 			memset(room, 5, sizeof room);
-			assert_int_equal(build_leaf(&p, &t.sink, room + LEAF_HEAD, 100, &leaf), 0);
+			assert_int_equal(
+			    build_leaf(&p, &t.sink, room + LEAF_HEAD, 100, &leaf), 0);
 			assert_int_equal(build_file_add(&b, &leaf), 0);
 		}
 		assert_int_equal(build_file_finish(&b, &dressed), 0);
@@ -413,10 +444,10 @@ static void attributes_in_the_root_are_left_behind(void **state)
 static void bad_ranges_are_refused(void **state)
 {
 	static const struct file_change bad[][2] = {
-		{ { 5, 5, false }, { 6, 7, false } },	/* empty */
-		{ { 6, 5, false }, { 7, 8, false } },	/* backwards */
-		{ { 0, 5, false }, { 4, 8, false } },	/* overlap */
-		{ { 5, 6, false }, { 0, 1, false } },	/* order */
+		{ { 5, 5, false }, { 6, 7, false } },   /* empty */
+		{ { 6, 5, false }, { 7, 8, false } },   /* backwards */
+		{ { 0, 5, false }, { 4, 8, false } },   /* overlap */
+		{ { 5, 6, false }, { 0, 1, false } },   /* order */
 		{ { 0, 1, false }, { 99, 101, true } }, /* behind the end */
 	};
 	struct block_table t;
@@ -427,8 +458,8 @@ static void bad_ranges_are_refused(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct file_edit e = { NULL, 100, bad[i], 2, read_nines, NULL };
 
-		assert_int_equal(edit_file(profiles[0], &t.source, &t.sink, &e, &out, NULL),
-				 -EINVAL);
+		assert_int_equal(
+		    edit_file(profiles[0], &t.source, &t.sink, &e, &out, NULL), -EINVAL);
 	}
 	struct profile p = *profiles[0];
 	p.chunker.kind = CHUNKER_BUZHASH;
@@ -437,16 +468,100 @@ static void bad_ranges_are_refused(void **state)
 	table_release(&t);
 }
 
+/* A sink that ends in a store, so that leaves in a row go there as a stream. */
+static int put_in_store(struct block_sink *self, const struct multihash *name,
+			const void *data, size_t len)
+{
+	return store_put_bytes(self->store, name, data, len);
+}
+
+static uint64_t disk(struct store *s)
+{
+	struct store_stat st;
+
+	assert_int_equal(store_sync(s), 0);
+	store_stat(s, &st);
+	return st.disk_bytes;
+}
+
+static int read_bytes(void *arg, uint64_t offset, void *buf, size_t len)
+{
+	memcpy(buf, *(uint8_t **)arg + offset, len);
+	return 0;
+}
+
+static void changed_content_goes_to_a_store_once(void **state)
+{
+	enum { SIZE = 24 << 20, AT = (12 << 20) + 5000 };
+	static char dir[SCRATCH_MAX];
+
+	for (unsigned i = 0; profiles[i]; i++) {
+		const struct profile *p = profiles[i];
+		uint8_t *data = malloc(SIZE + 1000), *at = data;
+		struct block_sink sink = { put_in_store, NULL };
+		struct built old, now, want;
+		struct block_table t;
+		struct store *s;
+		uint64_t before, seed = i;
+
+		scratch_make(dir);
+		assert_int_equal(store_open(&s, dir, STORE_WRITE | STORE_CREATE, NULL),
+				 0);
+		sink.store = s;
+		for (size_t j = 0; j < SIZE + 1000; j += 8) {
+			uint64_t v = scratch_random(&seed);
+			memcpy(data + j, &v, 8);
+		}
+		table_init(&t);
+
+		struct file_change all = { 0, SIZE, false };
+		struct file_edit e = { NULL, SIZE, &all, 1, read_bytes, &at };
+		at = data + 1000;
+		assert_int_equal(edit_file(p, store_source(s), &sink, &e, &old, NULL), 0);
+		build(p, &t, at, SIZE, &want);
+		assert_built(&old, &want);
+		before = disk(s);
+
+		/* A thousand bytes more at the front move all the others. */
+		all.to = e.size = SIZE + 1000;
+		e.old = &old.cid;
+		at = data;
+		assert_int_equal(edit_file(p, store_source(s), &sink, &e, &now, NULL), 0);
+		build(p, &t, at, SIZE + 1000, &want);
+		assert_built(&now, &want);
+		assert_true(disk(s) - before < 512 << 10);
+		before = disk(s);
+
+		/* Some in the middle, in one leaf. */
+		memset(data + AT, 3, 4096);
+		all = (struct file_change){ AT, AT + 4096, false };
+		e.old = &now.cid;
+		assert_int_equal(edit_file(p, store_source(s), &sink, &e, &now, NULL), 0);
+		build(p, &t, at, SIZE + 1000, &want);
+		assert_built(&now, &want);
+		print_message("# %s: %llu KiB more on disk for 4\n", p->name,
+			      (unsigned long long)(disk(s) - before) >> 10);
+		assert_true(disk(s) - before < 700 << 10);
+		assert_int_equal(store_close(s), 0);
+		scratch_remove(dir);
+		table_release(&t);
+		free(data);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tiny_trees_are_edited_as_they_are_built),
 		cmocka_unit_test(trees_of_the_profiles_are_edited_as_they_are_built),
-		cmocka_unit_test(a_small_change_in_a_file_of_10_gib_costs_a_leaf_and_its_way),
+		cmocka_unit_test(
+		    a_small_change_in_a_file_of_10_gib_costs_a_leaf_and_its_way),
 		cmocka_unit_test(a_hole_of_an_exbibyte_costs_a_path),
+		cmocka_unit_test(what_others_made_of_nothing_is_not_read_for_ever),
 		cmocka_unit_test(nothing_changed_gives_the_same_and_makes_nothing),
 		cmocka_unit_test(attributes_in_the_root_are_left_behind),
 		cmocka_unit_test(bad_ranges_are_refused),
+		cmocka_unit_test(changed_content_goes_to_a_store_once),
 	};
 
 	if (argc > 1)

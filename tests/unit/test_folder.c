@@ -131,7 +131,7 @@ static void sizes_end_where_files_do(void **state)
 	struct folder_attr a;
 
 	assert_int_equal(folder_write(f, ino, FOLDER_SIZE_MAX, "x", 1, false, &lack), -EFBIG);
-	assert_int_equal(folder_write(f, ino, UFOLDER_SIZE_MAX, "x", 1, false, &lack), -EFBIG);
+	assert_int_equal(folder_write(f, ino, UINT64_MAX, "x", 1, false, &lack), -EFBIG);
 	assert_int_equal(folder_write(f, ino, FOLDER_SIZE_MAX - 1, "x", 1, false, &lack), 1);
 	assert_int_equal(stat_of(ino).st_size, FOLDER_SIZE_MAX);
 	assert_int_equal(stat_of(ino).st_blocks, 1);
