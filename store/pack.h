@@ -15,6 +15,7 @@
 #define PACK_SMALL	 (64u << 10)
 #define PACK_LEVEL_SMALL 5
 #define PACK_LEVEL	 3
+#define PACK_LEVEL_BUNDLE 2
 
 /* Contexts and room for one thread at a time. */
 struct packer;
@@ -30,11 +31,20 @@ struct packed {
 /* At most PACK_MAX bytes are tried; without memory they stay raw. */
 void pack(struct packer *p, const void *data, size_t len, struct packed *out);
 
+/*
+ * Pack a bundle: its table as it is, then the bytes of its members, at most
+ * BUNDLE_MAX.  In the packer until its next use.
+ */
+void pack_bundle(struct packer *p, const void *table, size_t table_bytes, const void *data,
+		 size_t len, struct packed *out);
+
 /* `stored` bytes to `size` at `out`.  0, ERR_CORRUPT or -ENOMEM. */
 int unpack(struct packer *p, uint8_t encoding, const void *data, size_t stored, void *out,
 	   size_t size);
 
-/* Two areas of PACK_MAX bytes for what is read: stored, and unpacked. */
+/* Two areas for what is read: PACK_STORED_MAX bytes for what is stored, PACK_MAX
+ * for it unpacked. */
+#define PACK_STORED_MAX (PACK_MAX + BUNDLE_TABLE_MAX)
 uint8_t *packer_stored(struct packer *p);
 uint8_t *packer_plain(struct packer *p);
 

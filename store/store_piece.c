@@ -116,6 +116,8 @@ int store_read(struct store *s, const struct record_name *name, const struct pla
 	struct packer *p;
 	int r;
 
+	if (at->kind == RECORD_BUNDLE)
+		return store_read_member(s, name, at, false, out);
 	if (at->kind == RECORD_BLOCK && at->stored == at->size)
 		return segment_read(&s->segments, at, name->bytes, name->size, out, NULL);
 	p = store_packer(s);

@@ -13,13 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int read_header(struct segment *g)
+/* *current: records of every kind may be added. */
+static int read_header(struct segment *g, bool *current)
 {
 	uint8_t header[SEGMENT_HEADER];
 	ssize_t n = pread(g->fd, header, sizeof header, 0);
 
 	if (n < 0)
 		return -errno;
+	*current = n == sizeof header && segment_header_current(header);
 	return n == sizeof header ? segment_header_check(header, g->number) : ERR_CORRUPT;
 }
 
@@ -46,7 +48,7 @@ static bool is_damage(int r)
 }
 
 static int note_found(void *arg, const uint8_t *name, size_t name_size,
-		      const struct place *at, bool doubtful)
+		      const struct place *at, uint32_t end, bool doubtful)
 {
 	struct store *s = arg;
 	struct record_name key;
@@ -59,6 +61,8 @@ static int note_found(void *arg, const uint8_t *name, size_t name_size,
 		return is_damage(r) ? 0 : r;
 	pthread_mutex_lock(&s->lock);
 	r = store_note(s, &key, at);
+	if (!r)
+		store_noted(s, end, 0);
 	bool full = s->filling->n >= FLUSH_NAMES;
 	pthread_mutex_unlock(&s->lock);
 	return r < 0 || !full ? r : store_flush(s);
@@ -73,6 +77,7 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 	struct segment *g = NULL;
 	uint64_t damaged = 0;
 	uint32_t end = from;
+	bool current = false;
 	struct stat st;
 	int r, header;
 
@@ -88,7 +93,7 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 		r = segment_remove(&s->segments, number);
 		goto out;
 	}
-	header = read_header(g);
+	header = read_header(g, &current);
 	if (header == ERR_NEWER || (header < 0 && header != ERR_CORRUPT)) {
 		r = header;
 		goto out;
@@ -112,12 +117,13 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 		if (ftruncate(g->fd, end) < 0)
 			return -errno;
 	}
-	/* Behind damage, or without a header, nothing more is added. */
+	/* Behind damage, or without a header, nothing more is added; nor to a segment
+	 * of an older version. */
 	bool whole = !header && st.st_size >= end && !damaged;
 	if (!whole)
 		log_line(LOG_WARN, "store %s: segment %08u is damaged", s->path, number);
 	pthread_mutex_lock(&s->lock);
-	s->tail = (struct mark){ number, whole ? end : SEGMENT_MAX };
+	s->tail = (struct mark){ number, whole && current ? end : SEGMENT_MAX };
 	s->kicked = s->tail.offset;
 	pthread_mutex_unlock(&s->lock);
 	return 0;
@@ -178,7 +184,7 @@ static int commit_found(struct rebuild *b)
 }
 
 static int collect_found(void *arg, const uint8_t *name, size_t name_size,
-			 const struct place *at, bool doubtful)
+			 const struct place *at, uint32_t end, bool doubtful)
 {
 	struct rebuild *b = arg;
 	struct pending *found = b->store->filling;
@@ -228,6 +234,7 @@ static int rebuild_from(struct rebuild *b, uint64_t *damaged)
 	for (size_t i = 0; i < n && !r; i++) {
 		struct segment *g = NULL;
 		uint32_t end = 0;
+		bool current;
 
 		r = segment_open(segments, numbers[i], &g);
 		if (r == -EISDIR || r == -ELOOP) {
@@ -236,7 +243,7 @@ static int rebuild_from(struct rebuild *b, uint64_t *damaged)
 		}
 		if (r < 0)
 			break;
-		r = read_header(g);
+		r = read_header(g, &current);
 		if (r == ERR_CORRUPT)
 			r = 0;
 		if (!r)
