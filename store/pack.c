@@ -66,18 +66,29 @@ static size_t compress(struct packer *p, size_t at, const void *data, size_t len
 	return ZSTD_isError(n) ? 0 : n;
 }
 
-void pack(struct packer *p, const void *data, size_t len, struct packed *out)
+static void pack_at(struct packer *p, const void *data, size_t len, int level,
+		    struct packed *out)
 {
-	size_t n = compress(p, 0, data, len, len <= PACK_SMALL ? PACK_LEVEL_SMALL : PACK_LEVEL);
+	size_t n = compress(p, 0, data, len, level);
 
 	*out = n ? (struct packed){ p->stored, (uint32_t)n, ENCODING_ZSTD }
 		 : (struct packed){ data, (uint32_t)len, ENCODING_RAW };
 }
 
+void pack(struct packer *p, const void *data, size_t len, struct packed *out)
+{
+	pack_at(p, data, len, len <= PACK_SHORT ? PACK_LEVEL_SHORT : PACK_LEVEL_ALONE, out);
+}
+
+void pack_fast(struct packer *p, const void *data, size_t len, struct packed *out)
+{
+	pack_at(p, data, len, PACK_LEVEL_FAST, out);
+}
+
 void pack_bundle(struct packer *p, const void *table, size_t table_bytes, const void *data,
 		 size_t len, struct packed *out)
 {
-	size_t n = compress(p, table_bytes, data, len, PACK_LEVEL_BUNDLE);
+	size_t n = compress(p, table_bytes, data, len, PACK_LEVEL_FAST);
 
 	memcpy(p->stored, table, table_bytes);
 	if (!n)

@@ -188,7 +188,7 @@ int store_put_piece(struct store *s, struct packer *p, const void *data, size_t 
 			if (!r)
 				continue;
 		}
-		pack(p, data, len, &packed);
+		pack_fast(p, data, len, &packed);
 		r = store_append(s, &key, RECORD_PIECE, &packed, len);
 		/* 1: another thread was faster, and ours has to be compared. */
 		if (r <= 0)
