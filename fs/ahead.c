@@ -2,7 +2,7 @@
  * Carrying out what readahead.h decides: finding the blocks that come next and
  * fetching those that are not here.
  */
-#include "fs/mount_internal.h"
+#include "fs/tree_ops.h"
 
 #include "store/error.h"
 
@@ -13,18 +13,21 @@
 #define LOOKS_MAX  4096 /* at entries in one go */
 #define LEVELS_MAX 8    /* directories above a file that are told of it */
 
-static void fetch_leaves(struct mount *m, const struct inode_info *i, uint64_t from,
-			 uint64_t n)
+static bool offline(struct shown *t)
+{
+	return t->m->blocks->offline(t->m->blocks);
+}
+
+void shown_ahead_leaves(struct shown *t, const struct cid *file, const struct cid *top,
+			uint64_t from, uint64_t n)
 {
 	struct misses leaves = { .max = LEAVES_MAX };
-	struct cid top = { .version = 0xff };
 
 	leaves.cids = malloc(LEAVES_MAX * sizeof *leaves.cids);
 	if (!leaves.cids)
 		return;
-	dag_leaves(m->tree.source, &i->cid, from, n, &leaves);
-	inodes_top(m->inodes, i->id, &top);
-	prefetch_add(m->prefetch, &leaves, &top, WANT_READAHEAD);
+	dag_leaves(t->tree.source, file, from, n, &leaves);
+	prefetch_add(t->prefetch, &leaves, top, WANT_READAHEAD);
 	free(leaves.cids);
 }
 
@@ -36,7 +39,7 @@ static void fetch_leaves(struct mount *m, const struct inode_info *i, uint64_t f
  */
 struct scan {
 	struct parked parked;
-	struct mount *m;
+	struct shown *shown;
 	uint64_t dir, from;
 	unsigned max; /* entries that lack something */
 	bool nodes;
@@ -58,7 +61,7 @@ static uint64_t stream_of(uint64_t dir, bool nodes)
 
 static void flush(struct scan *s)
 {
-	prefetch_add(s->m->prefetch, &s->batch, &s->lack->top, WANT_READAHEAD);
+	prefetch_add(s->shown->prefetch, &s->batch, &s->lack->top, WANT_READAHEAD);
 	s->batch.n = 0;
 }
 
@@ -72,7 +75,7 @@ static bool take_file(struct scan *s, const struct dag_entry *e, uint64_t size)
 	if (s->batch.n > BATCH - 8) /* a small file has few leaves */
 		flush(s);
 	before = s->batch.n;
-	dag_leaves(s->m->tree.source, &e->cid, 0, size, &s->batch);
+	dag_leaves(s->shown->tree.source, &e->cid, 0, size, &s->batch);
 	if (s->batch.n == before)
 		return false;
 	s->bytes += size;
@@ -81,7 +84,7 @@ static bool take_file(struct scan *s, const struct dag_entry *e, uint64_t size)
 
 static bool take_node(struct scan *s, const struct dag_entry *e)
 {
-	if (e->cid.codec == CODEC_RAW || source_has(s->m->tree.source, &e->cid))
+	if (e->cid.codec == CODEC_RAW || source_has(s->shown->tree.source, &e->cid))
 		return false;
 	if (s->batch.n == BATCH)
 		flush(s);
@@ -93,7 +96,7 @@ static int on_entry(void *arg, const struct dag_entry *e, uint64_t pos);
 
 static bool take_files(struct scan *s, const struct dag_entry *e)
 {
-	struct block_source *source = s->m->tree.source;
+	struct block_source *source = s->shown->tree.source;
 	struct misses *nodes = &s->lack->blocks;
 	struct dag_attr a;
 	size_t before = s->batch.n + nodes->n;
@@ -131,7 +134,7 @@ static int run_scan(struct parked *p, struct lack *lack)
 {
 	struct scan *s = (struct scan *)p;
 	struct inode_info dir;
-	int r = inodes_get(s->m->inodes, s->dir, &dir);
+	int r = inodes_get(s->shown->inodes, s->dir, &dir);
 
 	if (r < 0 || dir.kind != INODE_DIR)
 		return r;
@@ -139,8 +142,8 @@ static int run_scan(struct parked *p, struct lack *lack)
 	s->batch = (struct misses){ s->batch_cids, 0, BATCH };
 	s->pos = s->from;
 	s->bytes = s->n = s->looks = 0;
-	inodes_top(s->m->inodes, s->dir, &lack->top);
-	r = dag_list(s->m->tree.source, &dir.cid, s->from, on_entry, s, &lack->blocks);
+	inodes_top(s->shown->inodes, s->dir, &lack->top);
+	r = dag_list(s->shown->tree.source, &dir.cid, s->from, on_entry, s, &lack->blocks);
 	flush(s);
 	s->end = r == 0;
 	if (r >= 0 && lack->blocks.n > 0)
@@ -152,17 +155,17 @@ static void end_scan(struct parked *p, int result)
 {
 	struct scan *s = (struct scan *)p;
 
-	readahead_siblings_done(s->m->readahead, stream_of(s->dir, s->nodes), s->pos,
+	readahead_siblings_done(s->shown->readahead, stream_of(s->dir, s->nodes), s->pos,
 				s->n, s->end);
 }
 
-static void start_scan(struct mount *m, uint64_t dir, bool nodes, uint64_t from,
+static void start_scan(struct shown *t, uint64_t dir, bool nodes, uint64_t from,
 		       unsigned max)
 {
 	struct scan *s = malloc(sizeof *s);
 
 	if (!s) {
-		readahead_siblings_done(m->readahead, stream_of(dir, nodes), from, 0,
+		readahead_siblings_done(t->readahead, stream_of(dir, nodes), from, 0,
 					false);
 		return;
 	}
@@ -171,7 +174,7 @@ static void start_scan(struct mount *m, uint64_t dir, bool nodes, uint64_t from,
 		.end = end_scan,
 		.priority = WANT_READAHEAD,
 	};
-	s->m = m;
+	s->shown = t;
 	s->dir = dir;
 	s->nodes = nodes;
 	s->from = s->pos = from;
@@ -179,56 +182,60 @@ static void start_scan(struct mount *m, uint64_t dir, bool nodes, uint64_t from,
 	s->n = 0;
 	s->end = false;
 	s->inside = false;
-	parked_init(&s->parked, m->parking);
+	parked_init(&s->parked, t->m->parking);
 	if (parking_add(&s->parked, NULL) < 0) {
 		end_scan(&s->parked, -ENOMEM);
 		parked_unref(&s->parked);
 	}
 }
 
-static void small_file(struct mount *m, const struct inode_info *file)
+static void small_file(struct shown *t, const struct inode_info *file)
 {
-	bool local = source_has(m->tree.source, &file->cid), first = true;
+	bool local = source_has(t->tree.source, &file->cid), first = true;
 	struct inode_info i = *file;
 
 	for (int level = 0; level < LEVELS_MAX && first && i.parent; level++) {
 		/* Positions are the mount's: two more than the directory's own. */
 		struct sibling entry = { i.parent, i.pos > 2 ? i.pos - 2 : 0, local };
 		uint64_t from;
-		unsigned n = readahead_sibling(m->readahead, &entry, &from, &first);
+		unsigned n = readahead_sibling(t->readahead, &entry, &from, &first);
 
 		if (n > 0)
-			start_scan(m, i.parent, false, from, n);
-		if (i.parent == INODE_ROOT || inodes_get(m->inodes, i.parent, &i) < 0 ||
+			start_scan(t, i.parent, false, from, n);
+		if (i.parent == INODE_ROOT || inodes_get(t->inodes, i.parent, &i) < 0 ||
 		    i.kind != INODE_DIR)
 			break;
 	}
 }
 
-void mount_ahead_read(struct mount *m, uint64_t file, uint64_t offset, size_t len)
+void shown_ahead_read(struct shown *t, uint64_t file, uint64_t offset, size_t len)
 {
 	struct inode_info i;
 	uint64_t from, n;
 
-	if (m->blocks->offline(m->blocks) || inodes_get(m->inodes, file, &i) < 0)
+	if (offline(t) || inodes_get(t->inodes, file, &i) < 0)
 		return;
 	if (offset == 0 && i.size <= SMALL_FILE)
-		small_file(m, &i);
+		small_file(t, &i);
 	if (i.cid.codec != CODEC_RAW &&
-	    readahead_read(m->readahead, file, offset, len, i.size, &from, &n))
-		fetch_leaves(m, &i, from, n);
+	    readahead_read(t->readahead, file, offset, len, i.size, &from, &n)) {
+		struct cid top = { .version = 0xff };
+
+		inodes_top(t->inodes, file, &top);
+		shown_ahead_leaves(t, &i.cid, &top, from, n);
+	}
 }
 
-void mount_ahead_lookup(struct mount *m, uint64_t dir, bool local)
+void shown_ahead_lookup(struct shown *t, uint64_t dir, bool local)
 {
 	struct sibling entry = { stream_of(dir, true), 0, local };
 	uint64_t from;
 	unsigned n;
 	bool first;
 
-	if (m->blocks->offline(m->blocks))
+	if (offline(t))
 		return;
-	n = readahead_sibling(m->readahead, &entry, &from, &first);
+	n = readahead_sibling(t->readahead, &entry, &from, &first);
 	if (n > 0)
-		start_scan(m, dir, true, from, n);
+		start_scan(t, dir, true, from, n);
 }

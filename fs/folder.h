@@ -36,6 +36,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#define FOLDER_SIZE_MAX (1ull << 44) /* bytes of a file, as on ext4: -EFBIG */
 #define FOLDER_ROOT 1 /* the inode of the top directory; others are larger */
 
 struct folder;

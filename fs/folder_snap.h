@@ -88,4 +88,21 @@ int folder_thaw(struct folder *f, struct frozen *z);
 /* The snapshot failed: everything is as if it had not been begun. */
 void folder_unfreeze(struct folder *f, struct frozen *z);
 
+/*
+ * Put an old version of something at a name, by reference and in one operation, in
+ * the place of whatever is there, a directory with all that is in it included.  What
+ * is open or mapped of that lives on without a name.  It is a new inode, clean below
+ * but for its name.  `what` is NULL: only remove; -ENOENT if there is nothing.
+ * The directory itself is -EINVAL to replace; otherwise as folder_rename().
+ */
+struct folder_graft {
+	mode_t type;		  /* S_IFREG, S_IFDIR, S_IFLNK; special ones: by attrs.special */
+	struct cid cid;		  /* of its content; version 0xff if it is special */
+	uint64_t size, tsize;	  /* size: of a file */
+	struct attrs_entry attrs; /* of the thing itself; borrowed */
+	struct cid sub_attrs;	  /* of a directory: its node; version 0xff: none */
+};
+int folder_graft(struct folder *f, uint64_t dir, const char *name,
+		 const struct folder_graft *what, struct lack *lack);
+
 #endif

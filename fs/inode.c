@@ -28,6 +28,8 @@ struct inodes {
 	pthread_mutex_t lock;
 	struct inode **by_id, **by_key;
 	size_t mask, count;
+	void (*on_tree)(void *arg);
+	void *on_tree_arg;
 };
 
 /* 1..15 are fixed numbers; the sign bit is left out for programs that print d_ino signed.
@@ -206,6 +208,18 @@ static struct inode *add(struct inodes *t, uint64_t key, const struct cid *cid,
 	return i;
 }
 
+static void say_new_tree(struct inodes *t)
+{
+	if (t->on_tree)
+		t->on_tree(t->on_tree_arg);
+}
+
+/* Below /ipfs and /ipns everything is a tree of its own. */
+static bool is_top(uint64_t parent)
+{
+	return parent == INODE_IPFS || parent == INODE_IPNS;
+}
+
 static void describe(const struct inode *i, struct inode_info *out)
 {
 	out->id = i->id;
@@ -239,10 +253,11 @@ int inodes_new(struct inodes **out)
 	pthread_mutex_init(&t->lock, NULL);
 	if (!t->by_id || !t->by_key)
 		goto nomem;
-	for (uint64_t id = INODE_ROOT; id <= INODE_IPNS; id++) {
-		const char *name = id == INODE_IPFS   ? "ipfs"
-				   : id == INODE_IPNS ? "ipns"
-						      : "";
+	for (uint64_t id = INODE_ROOT; id <= INODE_SHELF; id++) {
+		const char *name = id == INODE_IPFS    ? "ipfs"
+				   : id == INODE_IPNS  ? "ipns"
+				   : id == INODE_SHELF ? "snapshots"
+						       : "";
 		struct inode *i = add(t, id, NULL, name, strlen(name));
 
 		if (!i)
@@ -289,6 +304,7 @@ int inodes_set_root(struct inodes *t, const struct cid *cid, const struct dag_at
 	r = set_cid(i, cid);
 	if (r == 0)
 		set_attr(i, a);
+	say_new_tree(t);
 	pthread_mutex_unlock(&t->lock);
 	return r;
 }
@@ -315,6 +331,8 @@ int inodes_file(struct inodes *t, const struct cid *cid, const struct dag_attr *
 		i = add(t, key, cid, NULL, 0);
 		if (i)
 			set_attr(i, a);
+		if (is_top(parent))
+			say_new_tree(t);
 	}
 	if (i) {
 		i->lookups++;
@@ -361,6 +379,8 @@ int inodes_dir(struct inodes *t, uint64_t parent, uint32_t version, const char *
 		}
 		set_attr(i, a);
 		i->parent = parent;
+		if (is_top(parent))
+			say_new_tree(t);
 	}
 	i->lookups++;
 	if (pos)
@@ -415,8 +435,7 @@ bool inodes_top(struct inodes *t, uint64_t id, struct cid *out)
 
 	pthread_mutex_lock(&t->lock);
 	i = find(t, id);
-	while (i && i->id != INODE_ROOT && i->parent && i->parent != INODE_IPFS &&
-	       i->parent != INODE_IPNS)
+	while (i && i->id != INODE_ROOT && i->parent && !inode_has_tops(i->parent))
 		i = find(t, i->parent);
 	if (i && i->cid)
 		known = cid_decode(out, i->cid, i->cid_len) == 0;
@@ -532,10 +551,33 @@ int inodes_move(struct inodes *t, const struct inode_move *moves, size_t n)
 		set_attr(i, &moves[k].attr);
 		cids[k] = NULL;
 	}
+	say_new_tree(t);
 	pthread_mutex_unlock(&t->lock);
 out:
 	for (size_t k = 0; k < n; k++)
 		free(cids[k]);
 	free(cids);
 	return r;
+}
+
+int inodes_cids(struct inodes *t, int (*each)(void *arg, const struct cid *cid), void *arg)
+{
+	struct cid cid;
+	int r = 0;
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t slot = 0; slot <= t->mask && !r; slot++)
+		for (struct inode *i = t->by_id[slot]; i && !r; i = i->next_id)
+			if (i->cid_len && cid_decode(&cid, i->cid, i->cid_len) == 0)
+				r = each(arg, &cid);
+	pthread_mutex_unlock(&t->lock);
+	return r;
+}
+
+void inodes_on_tree(struct inodes *t, void (*fn)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&t->lock);
+	t->on_tree = fn;
+	t->on_tree_arg = arg;
+	pthread_mutex_unlock(&t->lock);
 }

@@ -23,6 +23,7 @@
 #define INODE_ROOT  1 /* what the mount shows at its top */
 #define INODE_IPFS  2 /* /ipfs and /ipns, where the mount is the whole name space */
 #define INODE_IPNS  3
+#define INODE_SHELF 4 /* of a folder's history: /snapshots (tree.h) */
 #define INODE_FIRST 16 /* smaller numbers are fixed */
 
 enum inode_kind { INODE_FILE = 1, INODE_DIR, INODE_SYMLINK, INODE_TOP };
@@ -42,7 +43,7 @@ struct inode_info {
 
 struct inodes;
 
-/* The table has INODE_ROOT, INODE_IPFS and INODE_IPNS, as INODE_TOP. */
+/* The table has INODE_ROOT to INODE_SHELF, as INODE_TOP. */
 int inodes_new(struct inodes **out);
 void inodes_free(struct inodes *t);
 
@@ -64,6 +65,12 @@ int inodes_file(struct inodes *t, const struct cid *cid, const struct dag_attr *
 int inodes_dir(struct inodes *t, uint64_t parent, uint32_t version, const char *name,
 	       size_t name_len, const struct cid *cid, const struct dag_attr *a,
 	       uint64_t pos, struct inode_info *out);
+
+/* Trees by CID, by name, of a history: each entry is the top of a tree of its own. */
+static inline bool inode_has_tops(uint64_t id)
+{
+	return id >= INODE_IPFS && id <= INODE_SHELF;
+}
 
 /* The number inodes_file() and inodes_dir() would use first: d_ino in a listing. */
 uint64_t inode_file_id(const struct cid *cid, const struct dag_attr *a);
@@ -88,6 +95,13 @@ bool inodes_top(struct inodes *t, uint64_t id, struct cid *out);
 void inodes_path(struct inodes *t, uint64_t id, char *out, size_t max);
 
 uint64_t inodes_count(struct inodes *t);
+
+/* Give the CID of every inode, until each() returns non-zero, which is passed on; it
+ * may not call back here. */
+int inodes_cids(struct inodes *t, int (*each)(void *arg, const struct cid *cid), void *arg);
+/* Have fn(arg) called before a tree is shown that lies in no other one; it may not call
+ * back here. */
+void inodes_on_tree(struct inodes *t, void (*fn)(void *arg), void *arg);
 
 /* A directory that is known, by place. */
 struct inode_place {

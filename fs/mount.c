@@ -2,30 +2,29 @@
  * The life of a mount.
  *
  *	CHECKING ---> OPENING ---> MOUNTING ---> LIVE ---> CLOSING ---> ENDING ---> freed
- *	  pool         view          pool         |         parking       pool
+ *	  pool        its kind       pool         |         parking       pool
  *	    |            |             |          +-- unmounted by hand: gone(), stays
  *	    +------------+-------------+--> CLOSING, with a result to report
  */
 #include "fs/mount_internal.h"
 
+#include "fs/fuse_more.h"
+
 #include "fs/mountpoint.h"
 #include "store/error.h"
 #include "store/log.h"
+#include "store/signals.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS 60000
-
 static void report_start(void *arg)
 {
 	struct mount *m = arg;
 
 	m->started(m->started_arg, m->result, NULL);
-	free(m->source);
-	free(m->dir);
 	free(m);
 }
 
@@ -36,104 +35,54 @@ static void check(void *arg)
 {
 	struct mount *m = arg;
 	char real[PATH_MAX];
-	char *copy;
 
 	m->result = mountpoint_check(m->dir, real);
-	if (m->result < 0)
-		return;
-	copy = strdup(real);
-	if (!copy) {
-		m->result = -ENOMEM;
-		return;
-	}
-	free(m->dir);
-	m->dir = copy;
+	if (m->result == 0)
+		strcpy(m->dir, real);
 }
 
-static int make_parts(struct mount *m, const struct mount_options *o)
+int mount_init(struct mount *m, const char *dir, struct block_source *extra)
 {
-	uint64_t timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS;
-	struct view_config cfg;
-	int r;
-
-	m->blocks = node_blocks(m->node, o->extra);
+	m->uid = getuid();
+	m->gid = getgid();
+	m->blocks = node_blocks(m->node, extra);
 	if (!m->blocks)
 		return -ENOMEM;
-	r = inodes_new(&m->inodes);
-	if (r < 0)
-		return r;
-	cfg = (struct view_config){
-		.node = m->node,
-		.blocks = m->blocks,
-		.inodes = m->inodes,
-		.dir = m->dir,
-	};
-	if ((r = view_new(&m->view, &cfg)) < 0 ||
-	    (r = parking_new(&m->parking, m->blocks, view_names(m->view), timeout_ms)) <
-		0 ||
-	    (r = prefetch_new(&m->prefetch, m->blocks)) < 0 ||
-	    (r = readahead_new(&m->readahead)) < 0)
-		return r;
-	m->tree = (struct tree){
-		.source = m->blocks->source,
-		.inodes = m->inodes,
-		.name = m->source ? NULL : view_name_root,
-		.name_arg = m->view,
-	};
+	if (strlen(dir) >= sizeof m->dir)
+		return -ENAMETOOLONG;
+	strcpy(m->dir, dir);
 	return 0;
 }
 
 static void free_parts(struct mount *m)
 {
-	view_free(m->view);
+	m->kind->free(m);
 	parking_free(m->parking);
-	prefetch_free(m->prefetch);
-	readahead_free(m->readahead);
-	inodes_free(m->inodes);
 	node_blocks_free(m->blocks);
 }
 
-void mount_start(struct node *n, const struct mount_options *o,
-		 void (*done)(void *arg, int result, struct mount *m), void *arg)
+void mount_begin(struct mount *m, int r, void (*done)(void *arg, int result, struct mount *m),
+		 void *arg)
 {
-	struct mount *m = calloc(1, sizeof *m);
-	int r;
-
-	if (!m) {
-		done(arg, -ENOMEM, NULL); /* from inside: there is no memory for later */
-		return;
-	}
-	m->node = n;
-	m->uid = getuid();
-	m->gid = getgid();
-	m->allow_other = o->allow_other;
 	m->started = done;
 	m->started_arg = arg;
-	m->dir = strdup(o->dir);
-	m->source = o->source ? strdup(o->source) : NULL;
-	r = view_check(o->source);
-	if (r == 0 && (!m->dir || (o->source && !m->source)))
-		r = -ENOMEM;
-	if (r == 0)
-		r = make_parts(m, o);
 	if (r == 0)
 		r = m->blocks->work(m->blocks, check, on_checked, m);
 	if (r < 0) { /* else m->result is the pool's */
 		m->result = r;
-		if (m->blocks)
-			free_parts(m);
-		node_post(n, report_start, m);
+		if (m->kind->ended)
+			m->kind->ended(m);
+		free_parts(m);
+		node_post(m->node, report_start, m);
 	}
 }
-
-static void on_opened(void *arg, int result);
 
 static void on_checked(void *arg)
 {
 	struct mount *m = arg;
 
 	if (m->result == 0)
-		m->result = view_open(m->view, m->parking, m->source, on_opened, m);
+		m->result = m->kind->open(m);
 	if (m->result < 0)
 		close_all(m);
 }
@@ -177,6 +126,8 @@ static void *serve(void *arg)
 			continue;
 		if (r <= 0)
 			break;
+		if (m->kind->writable)
+			more_received(w.buf);
 		fuse_session_process_buf(m->se, w.buf);
 	}
 	fuse_session_exit(m->se);
@@ -189,12 +140,11 @@ static void *serve(void *arg)
 static int start_threads(struct mount *m)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	int n = cpus < 1 ? 1 : cpus > WORKERS_MAX ? WORKERS_MAX : cpus;
-	sigset_t all, old;
+	int n = cpus < WORKERS_MIN ? WORKERS_MIN : cpus > WORKERS_MAX ? WORKERS_MAX : cpus;
+	sigset_t before;
 	int r;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_block(&before);
 	r = notify_new(&m->notify, m->se, m->parking);
 	atomic_store(&m->working, n);
 	for (int i = 0; r == 0 && i < n; i++) {
@@ -211,7 +161,7 @@ static int start_threads(struct mount *m)
 		else
 			free(w);
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	signals_restore(&before);
 	return r;
 }
 
@@ -220,25 +170,26 @@ static int mount_session(struct mount *m)
 	char options[160];
 	char *argv[] = { "cairn", "-o", options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	int r;
 
 	snprintf(options, sizeof options,
-		 "ro,nosuid,nodev,default_permissions,fsname=cairn,subtype=cairn%s",
+		 "%s,default_permissions,fsname=cairn,subtype=cairn%s", m->options,
 		 m->allow_other ? ",allow_other" : "");
 	if (access("/dev/fuse", F_OK) < 0)
 		return -ENODEV;
-	m->se = fuse_session_new(&args, &mount_ops, sizeof mount_ops, m);
+	m->se = fuse_session_new(&args, m->kind->ops, sizeof *m->kind->ops, m);
 	fuse_opt_free_args(&args);
 	if (!m->se)
 		return -ENOMEM;
 	errno = 0;
 	if (fuse_session_mount(m->se, m->dir) < 0) {
-		int r = geteuid() == 0 && errno ? -errno : -EPERM;
-
+		r = geteuid() == 0 && errno ? -errno : -EPERM;
 		fuse_session_destroy(m->se);
 		m->se = NULL;
 		return r;
 	}
-	return start_threads(m);
+	r = m->kind->writable ? more_init(m->se) : 0;
+	return r < 0 ? r : start_threads(m);
 }
 
 static void mount_now(void *arg)
@@ -258,14 +209,13 @@ static void on_mounted(void *arg)
 		close_all(m);
 		return;
 	}
-	view_notify(m->view, m->notify);
+	if (m->kind->live)
+		m->kind->live(m);
 	m->started(m->started_arg, 0, m);
 }
 
-static void on_opened(void *arg, int result)
+void mount_opened(struct mount *m, int result)
 {
-	struct mount *m = arg;
-
 	if (result == 0)
 		result = m->blocks->work(m->blocks, mount_now, on_mounted, m);
 	if (result < 0) { /* else m->result is the pool's */
@@ -287,8 +237,6 @@ static void on_freed(void *arg)
 		report_start(m);
 		return;
 	}
-	free(m->source);
-	free(m->dir);
 	free(m);
 	stopped(stopped_arg);
 }
@@ -298,13 +246,11 @@ static void on_freed(void *arg)
  * kernel's side last, when nobody can reply any more: closing it fails what is
  * left, and detaching cannot wait for anyone.
  */
-static void end_session(void *arg)
+static void end_session(struct mount *m)
 {
-	struct mount *m = arg;
-
-	if (!m->se)
-		return;
 	notify_free(m->notify);
+	if (m->kind->flush)
+		m->kind->flush(m);
 	fuse_session_exit(m->se);
 	for (int i = 0; i < m->n_workers; i++)
 		pthread_cancel(m->workers[i]);
@@ -315,6 +261,16 @@ static void end_session(void *arg)
 	fuse_session_unmount(m->se);
 	fuse_session_destroy(m->se);
 	m->se = NULL;
+}
+
+static void end(void *arg)
+{
+	struct mount *m = arg;
+
+	if (m->se)
+		end_session(m);
+	if (m->kind->ended)
+		m->kind->ended(m);
 }
 
 static void on_ended(void *arg)
@@ -330,16 +286,15 @@ static void on_parking_closed(void *arg)
 {
 	struct mount *m = arg;
 
-	if (m->blocks->work(m->blocks, end_session, on_ended, m) < 0) {
-		end_session(m);
+	if (m->blocks->work(m->blocks, end, on_ended, m) < 0) {
+		end(m);
 		on_ended(m);
 	}
 }
 
 static void close_all(struct mount *m)
 {
-	view_close(m->view);
-	prefetch_close(m->prefetch);
+	m->kind->close(m);
 	parking_close(m->parking, on_parking_closed, m);
 }
 
@@ -362,9 +317,7 @@ void mount_on_gone(struct mount *m, void (*gone)(void *arg), void *arg)
 void mount_stat(struct mount *m, struct mount_stat *out)
 {
 	*out = (struct mount_stat){ .root.version = 0xff };
-	snprintf(out->source, sizeof out->source, "%s", m->source ? m->source : "/");
 	snprintf(out->dir, sizeof out->dir, "%s", m->dir);
-	view_root(m->view, &out->root);
 	out->parked = parking_count(m->parking);
-	out->inodes = inodes_count(m->inodes);
+	m->kind->stat(m, out);
 }

@@ -1,12 +1,13 @@
 /*
- * A read-only FUSE mount of one tree (/ipfs/CID[/path]), one name (/ipns/NAME)
- * or the whole name space (/ipfs and /ipns inside).
+ * FUSE mounts: read-only of one tree (/ipfs/CID[/path]), one name (/ipns/NAME)
+ * or the whole name space (/ipfs and /ipns inside); read-write of a folder.
  */
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
 
 #include "net/node.h"
 
+struct folder_use;
 struct mount;
 
 struct mount_options {
@@ -28,6 +29,21 @@ struct mount_options {
 void mount_start(struct node *n, const struct mount_options *o,
 		 void (*done)(void *arg, int result, struct mount *m), void *arg);
 
+/*
+ * A folder, to read and to write.  The programs on it are answered by its working
+ * tree (folder.h) alone; below the hidden .cairn/snapshots lie old versions.
+ */
+struct folder_mount_options {
+	struct folder_use *use; /* with FOLDER_USE_MOUNT; taken over, also on failure */
+	const char *dir;
+	uint64_t timeout_ms;
+	bool allow_other;
+	bool suid, dev; /* set-id programs and device nodes work; root's mounts alone: -EPERM */
+};
+/* As mount_start(). */
+void folder_mount_start(struct node *n, const struct folder_mount_options *o,
+			void (*done)(void *arg, int result, struct mount *m), void *arg);
+
 /* Unmount (lazily if in use), answer everything parked with ENOTCONN; `done`
  * when its threads have ended and it is freed. */
 void mount_stop(struct mount *m, void (*done)(void *arg), void *arg);
@@ -38,7 +54,10 @@ struct mount_stat {
 	char source[256], dir[4096];
 	struct cid root;     /* current; of a name the newest */
 	uint64_t parked;     /* requests waiting for blocks */
-	uint64_t inodes;
+	uint64_t inodes;     /* of a tree */
+	bool folder;	     /* a writable one, called `source`: */
+	uint64_t dirty_inodes, dirty_bytes; /* changed since its last snapshot */
+	int failed;	     /* why it is read-only now, or 0 */
 };
 void mount_stat(struct mount *m, struct mount_stat *out);
 

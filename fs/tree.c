@@ -52,7 +52,11 @@ static int lookup_once(struct tree *t, uint64_t id, const char *name,
 
 	if (r < 0)
 		return r;
-	if (id == INODE_ROOT && dir.kind == INODE_TOP) {
+	if (id == INODE_ROOT && t->shelf) {
+		return strcmp(name, "snapshots") == 0
+			   ? inodes_get(t->inodes, INODE_SHELF, out)
+			   : -ENOENT;
+	} else if (id == INODE_ROOT && dir.kind == INODE_TOP) {
 		bool ipfs = strcmp(name, "ipfs") == 0;
 
 		if (!ipfs && strcmp(name, "ipns") != 0)
@@ -71,6 +75,11 @@ static int lookup_once(struct tree *t, uint64_t id, const char *name,
 		r = t->name(t->name_arg, &peer, &e.cid);
 		if (r == ERR_MISSING)
 			lack->name = peer;
+		if (r < 0)
+			return r;
+		lack->top = e.cid;
+	} else if (id == INODE_SHELF) {
+		r = t->shelf ? t->shelf->root(t->shelf->arg, name, &e.cid) : -ENOENT;
 		if (r < 0)
 			return r;
 		lack->top = e.cid;
@@ -161,14 +170,38 @@ int tree_entry_open(const struct tree_entry *e, struct inode_info *out)
 			  out);
 }
 
-/* "." and "..", and the fixed names at the top. */
-static int list_fixed(const struct inode_info *dir, uint64_t *pos, tree_each_fn each,
+static int list_shelf(const struct tree_shelf *shelf, uint64_t pos, tree_each_fn each,
 		      void *arg)
 {
-	static const struct tree_entry top[] = {
+	char name[NAME_MAX_BYTES + 1];
+	int r = 0;
+
+	for (; r == 0 && (r = shelf->name(shelf->arg, pos - POS_ENTRIES, name)) == 0; pos++) {
+		struct tree_entry e = {
+			.name = name,
+			.ino = inode_dir_id(INODE_SHELF, name, strlen(name)),
+			.kind = INODE_DIR,
+			.next = pos + 1,
+		};
+
+		r = each(arg, &e);
+	}
+	return r == -ENOENT ? 1 : r;
+}
+
+/* "." and "..", and the fixed names at the top. */
+static int list_fixed(struct tree *t, const struct inode_info *dir, uint64_t *pos,
+		      tree_each_fn each, void *arg)
+{
+	static const struct tree_entry all[] = {
 		{ "ipfs", INODE_IPFS, INODE_TOP, 3, NULL },
 		{ "ipns", INODE_IPNS, INODE_TOP, 4, NULL },
 	};
+	static const struct tree_entry past[] = {
+		{ "snapshots", INODE_SHELF, INODE_TOP, 3, NULL },
+	};
+	const struct tree_entry *top = t->shelf ? past : all;
+	uint64_t n = t->shelf ? 1 : 2;
 	struct tree_entry dots[] = {
 		{ ".", dir->id, INODE_DIR, 1, NULL },
 		{ "..", dir->parent ? dir->parent : dir->id, INODE_DIR, 2, NULL },
@@ -180,7 +213,7 @@ static int list_fixed(const struct inode_info *dir, uint64_t *pos, tree_each_fn 
 	}
 	if (dir->kind != INODE_TOP || dir->id != INODE_ROOT)
 		return 0;
-	for (; *pos < POS_ENTRIES + 2; ++*pos) {
+	for (; *pos < POS_ENTRIES + n; ++*pos) {
 		if (each(arg, &top[*pos - POS_ENTRIES]) != 0)
 			return 1;
 	}
@@ -208,7 +241,13 @@ int tree_list(struct tree *t, uint64_t id, uint64_t pos, tree_each_fn each, void
 		if (r < 0)
 			return r;
 	}
-	if (list_fixed(&l.dir, &pos, each, arg) != 0 || l.dir.kind == INODE_TOP)
+	if (list_fixed(t, &l.dir, &pos, each, arg) != 0)
+		return 0;
+	if (id == INODE_SHELF && t->shelf) {
+		r = list_shelf(t->shelf, pos, each, arg);
+		return r < 0 && !dots ? r : 0;
+	}
+	if (l.dir.kind == INODE_TOP)
 		return 0;
 	r = dag_list(t->source, &l.dir.cid, pos - POS_ENTRIES, on_entry, &l,
 		     &lack->blocks);

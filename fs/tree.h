@@ -13,6 +13,15 @@
 #include "fs/inode.h"
 #include "fs/parked.h"
 
+/* Trees by name: what INODE_SHELF shows.  Names do not contain slashes. */
+struct tree_shelf {
+	/* The tree called `name`: 0, -ENOENT, ... */
+	int (*root)(void *arg, const char *name, struct cid *out);
+	/* The `n`-th name, from 0: 0, or -ENOENT behind the last.  At least 256 bytes. */
+	int (*name)(void *arg, uint64_t n, char *out);
+	void *arg;
+};
+
 struct tree {
 	struct block_source *source;
 	struct inodes *inodes;
@@ -22,6 +31,7 @@ struct tree {
 	 */
 	int (*name)(void *arg, const struct peer_id *name, struct cid *root);
 	void *name_arg;
+	const struct tree_shelf *shelf; /* then it is all that lies at the top; or NULL */
 };
 
 /* The entry `name` of a directory; the kernel's look-up is counted. */

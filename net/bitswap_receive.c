@@ -73,7 +73,7 @@ static void verify(struct bitswap *b, struct arrival *a)
 		goto out;
 	if (a->len)
 		memcpy(room, a->data, a->len);
-	r = store_put(b->store, block);
+	r = store_put_cached(b->store, block);
 	if (r < 0)
 		goto out;
 	a->block = block;

@@ -19,6 +19,8 @@ void names_free(struct names *n);
 struct publish_options {
 	uint64_t lifetime_ms; /* 0: 48 h */
 	uint64_t ttl_ms;      /* 0: 5 min */
+	const void *extra;    /* the record's `_cairn`: ipns_record.extra */
+	size_t extra_len;     /* 0: none; too long: -EMSGSIZE */
 };
 /*
  * Sign `value` ("/ipfs/CID…") under `key` with the next sequence number, keep it,
@@ -29,6 +31,14 @@ struct publish_options {
 void names_publish(struct names *n, const struct secret_key *key, const char *value,
 		   const struct publish_options *o, void (*done)(void *arg, int result),
 		   void *arg);
+
+/*
+ * After a restart: the key of a name that was published here, so that its record
+ * can be signed again before it expires.  (That of this node is known.)
+ */
+void names_have_key(struct names *n, const struct secret_key *key);
+/* Publish a name no more: its record is left to expire. */
+void names_retire(struct names *n, const struct peer_id *name);
 
 struct resolved {
 	char value[IPNS_VALUE_MAX]; /* "/ipfs/CID…" or "/ipns/…", as the record says */

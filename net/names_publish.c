@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OWN_SUFFIX   ".own"
 #define OWN_MAX      64
@@ -27,6 +28,8 @@ struct publish {
 	struct name *name;
 	char value[IPNS_VALUE_MAX];
 	uint64_t lifetime_ms, ttl_ms;
+	uint8_t extra[sizeof((struct ipns_record *)0)->extra];
+	size_t extra_len;
 	struct buf record;
 	uint64_t version; /* of the file; 0: not written yet */
 	bool durable;
@@ -168,11 +171,8 @@ static int sign(struct publish *p, uint64_t sequence)
 						 : UINT64_MAX };
 
 	memcpy(rec.value, p->value, sizeof rec.value);
-	/* The same value signed again keeps what rides with it. */
-	if (nm->bytes.len && sequence == nm->rec.sequence) {
-		memcpy(rec.extra, nm->rec.extra, nm->rec.extra_len);
-		rec.extra_len = nm->rec.extra_len;
-	}
+	memcpy(rec.extra, p->extra, p->extra_len);
+	rec.extra_len = p->extra_len;
 	return ipns_sign(&p->record, &nm->key, &rec);
 }
 
@@ -246,9 +246,14 @@ void names_publish(struct names *n, const struct secret_key *key, const char *va
 	p->done = done;
 	p->arg = arg;
 	TAILQ_INSERT_TAIL(&nm->publishes, p, of_name);
-	if (snprintf(p->value, sizeof p->value, "%s", value) >= (int)sizeof p->value) {
+	if (snprintf(p->value, sizeof p->value, "%s", value) >= (int)sizeof p->value ||
+	    (o && o->extra_len > sizeof p->extra)) {
 		finish(p, -EMSGSIZE);
 		return;
+	}
+	if (o && o->extra_len) {
+		memcpy(p->extra, o->extra, o->extra_len);
+		p->extra_len = o->extra_len;
 	}
 	nm->has_key = true;
 	nm->key = *key;
@@ -282,6 +287,9 @@ static void republish(struct name *nm)
 	p->lifetime_ms = nm->lifetime_ms;
 	p->ttl_ms = nm->ttl_ms;
 	memcpy(p->value, nm->rec.value, sizeof p->value);
+	/* The same value signed again keeps what rides with it. */
+	memcpy(p->extra, nm->rec.extra, nm->rec.extra_len);
+	p->extra_len = nm->rec.extra_len;
 	TAILQ_INSERT_TAIL(&nm->publishes, p, of_name);
 	nm->republish_at = names_now(nm->names) + REPUBLISH_MS;
 	/* Half of its time is enough to go on with. */
@@ -362,6 +370,40 @@ static void load_one(struct names *n, const char *file)
 	}
 out:
 	buf_release(&text);
+}
+
+void names_have_key(struct names *n, const struct secret_key *key)
+{
+	struct public_key public;
+	struct peer_id id;
+	struct name *nm;
+
+	key_public(key, &public);
+	key_peer(&public, &id);
+	/* One that is not ours is none that we publish. */
+	TAILQ_FOREACH (nm, &n->all, of_names)
+		if (nm->own && peer_equal(&nm->id, &id)) {
+			nm->has_key = true;
+			nm->key = *key;
+		}
+}
+
+void names_retire(struct names *n, const struct peer_id *name)
+{
+	char path[4096];
+	struct name *nm;
+
+	TAILQ_FOREACH (nm, &n->all, of_names)
+		if (nm->own && peer_equal(&nm->id, name)) {
+			nm->own = nm->has_key = nm->put_pending = false;
+			explicit_bzero(&nm->key, sizeof nm->key);
+			if (snprintf(path, sizeof path, "%s/%s" OWN_SUFFIX, n->dir,
+				     nm->file) < (int)sizeof path &&
+			    unlink(path) < 0 && errno != ENOENT)
+				log_line(LOG_WARN, "cannot remove %s: %s", path,
+					 err_text(-errno));
+			return;
+		}
 }
 
 void names_load_own(struct names *n)

@@ -8,13 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int compare_names(const void *x, const void *y)
+int dir_link_compare(const struct dir_link *a, const struct dir_link *b)
 {
-	const struct dir_link *a = x, *b = y;
 	size_t n = a->name_len < b->name_len ? a->name_len : b->name_len;
 	int c = memcmp(a->name, b->name, n);
 
 	return c ? c : (int)a->name_len - (int)b->name_len;
+}
+
+static int compare_names(const void *x, const void *y)
+{
+	return dir_link_compare(x, y);
+}
+
+uint64_t dir_link_measure(const struct profile *p, const struct dir_link *l)
+{
+	return p->hamt_by_block_size ? dagpb_link_size(l->cid_len, l->name_len, l->tsize)
+				     : (uint64_t)l->name_len + l->cid_len;
 }
 
 static struct dir_link link_at(const struct dir_links *links, size_t i)
@@ -34,8 +44,7 @@ static bool wants_hamt(const struct profile *p, const struct dir_links *links,
 	for (size_t i = 0; i < links->n; i++) {
 		struct dir_link l = link_at(links, i);
 
-		size += p->hamt_by_block_size ? dagpb_link_size(l.cid_len, l.name_len, l.tsize)
-					      : (size_t)l.name_len + l.cid_len;
+		size += dir_link_measure(p, &l);
 	}
 	return size > p->hamt_threshold;
 }
@@ -65,11 +74,11 @@ static int put_plain(const struct profile *p, struct block_sink *sink,
 		struct dir_link l = link_at(links, i);
 
 		r = put_link(&block, l.name, l.name_len, &l);
-		below += l.tsize;
+		below = tsize_sum(below, l.tsize);
 	}
 	if (r == 0)
 		r = sink_put_node(sink, p, &block, &u, NULL, 0, &out->cid);
-	out->tsize = below + block.len;
+	out->tsize = tsize_sum(below, block.len);
 	buf_release(&block);
 	return r;
 }
@@ -129,7 +138,7 @@ static int put_shard(const struct sharding *s, const struct hashed *in, size_t n
 
 			memcpy(name + s->shape.digits, l.name, l.name_len);
 			r = put_link(&block, name, s->shape.digits + l.name_len, &l);
-			below += l.tsize;
+			below = tsize_sum(below, l.tsize);
 		} else {
 			struct built sub;
 
@@ -137,14 +146,14 @@ static int put_shard(const struct sharding *s, const struct hashed *in, size_t n
 			if (r < 0)
 				break;
 			dagpb_put_link(&block, &sub.cid, name, s->shape.digits, sub.tsize);
-			below += sub.tsize;
+			below = tsize_sum(below, sub.tsize);
 		}
 	}
 	unixfs_set_meta(&u, level ? NULL : s->meta);
 	u.data = hamt_field_trim(&s->shape, field, &u.data_len);
 	if (r == 0)
 		r = sink_put_node(s->sink, s->profile, &block, &u, NULL, 0, &out->cid);
-	out->tsize = below + block.len;
+	out->tsize = tsize_sum(below, block.len);
 	buf_release(&block);
 	return r;
 }
@@ -232,7 +241,7 @@ int build_dir_sorted(const struct profile *p, struct block_sink *sink,
 
 		if (l.name_len > NAME_MAX_BYTES)
 			return -ENAMETOOLONG;
-		if (i && !compare_names(&before, &l))
+		if (i && !dir_link_compare(&before, &l))
 			return -EEXIST;
 		before = l;
 	}

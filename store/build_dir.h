@@ -17,6 +17,11 @@ struct dir_link {
 	uint8_t cid_len;
 };
 
+/* Bytewise order of the names, as memcmp() gives it; shorter first. */
+int dir_link_compare(const struct dir_link *a, const struct dir_link *b);
+/* What a link adds to the size that the profile compares with its threshold. */
+uint64_t dir_link_measure(const struct profile *p, const struct dir_link *l);
+
 /*
  * Put the directory of `n` links, which are put in order of their names.
  *   -ENAMETOOLONG  a name over NAME_MAX_BYTES
@@ -41,6 +46,7 @@ int build_dir_meta(const struct profile *p, struct block_sink *sink,
 struct dir_links {
 	size_t n;
 	const void *arg;
+	/* What it gives stays valid as long as the links are used. */
 	void (*get)(const void *arg, size_t i, struct dir_link *out);
 };
 

@@ -3,6 +3,7 @@
 #include "store/dagpb.h"
 #include "store/error.h"
 #include "store/pb.h"
+#include "store/store_stream.h"
 #include "store/unixfs.h"
 
 #include <assert.h>
@@ -64,6 +65,33 @@ int build_leaf_meta(const struct profile *p, struct block_sink *sink, uint8_t *d
 out:
 	buf_release(&attributes);
 	return r;
+}
+
+/* A sink that takes one leaf of a file, and puts it where it stands in that. */
+struct leaf_sink {
+	struct block_sink base;
+	struct store_stream *stream;
+	uint64_t index;
+	const uint8_t *data; /* of the file, inside the leaf */
+	size_t len;
+};
+
+static int put_leaf(struct block_sink *self, const struct multihash *name, const void *block,
+		    size_t len)
+{
+	struct leaf_sink *s = (struct leaf_sink *)self;
+	size_t head = (size_t)(s->data - (const uint8_t *)block);
+
+	return store_stream_put(s->stream, s->index, name, block, len, head,
+				len - head - s->len);
+}
+
+int build_leaf_stream(const struct profile *p, struct store_stream *to, uint64_t index,
+		      uint8_t *data, size_t len, struct built *out)
+{
+	struct leaf_sink sink = { { put_leaf }, to, index, data, len };
+
+	return build_leaf(p, &sink.base, data, len, out);
 }
 
 int build_symlink(const struct profile *p, struct block_sink *sink, const char *target,
@@ -168,31 +196,60 @@ int build_file_add(struct build_file *b, const struct built *leaf)
 	return add_at(b, 0, leaf);
 }
 
-/*
- * What is open on each level becomes a node of its own, even with a single
- * child, because all leaves end at one depth; only at the top does a single
- * child stand for itself.
- */
-int build_file_finish(struct build_file *b, struct built *root)
+int build_file_add_tree(struct build_file *b, unsigned level, const struct built *tree)
 {
-	for (int i = 0;; i++) {
+	/* What is open below is full, as a tree begins here. */
+	for (unsigned i = 0; i < level && i < BUILD_LEVELS; i++) {
 		struct build_level *l = b->levels[i];
-		bool top = i + 1 == BUILD_LEVELS || !b->levels[i + 1];
 		struct built node;
 		int r;
 
-		assert(l && l->n);
-		if (top && l->n == 1) {
-			*root = l->last;
-			return 0;
-		}
-		r = level_flush(b, l, top ? b->meta : NULL, top ? root : &node);
-		if (r < 0 || top)
-			return r;
-		r = add_at(b, i + 1, &node);
+		if (!l || !l->n)
+			continue;
+		assert(l->n == b->profile->max_links);
+		r = level_flush(b, l, NULL, &node);
+		if (r == 0)
+			r = add_at(b, (int)i + 1, &node);
 		if (r < 0)
 			return r;
 	}
+	return add_at(b, (int)level, tree);
+}
+
+/*
+ * What is open on each level becomes a node of its own, even with a single
+ * child, because all leaves end at one depth; only at the top does a single
+ * child stand for itself.  Nothing is open on a level below a tree that came
+ * last.
+ */
+int build_file_finish(struct build_file *b, struct built *root)
+{
+	int top = BUILD_LEVELS - 1, r;
+
+	while (top && !b->levels[top])
+		top--;
+	for (int i = 0; i < top; i++) {
+		struct build_level *l = b->levels[i];
+		struct built node;
+
+		if (!l || !l->n)
+			continue;
+		r = level_flush(b, l, NULL, &node);
+		if (r == 0)
+			r = add_at(b, i + 1, &node);
+		if (r < 0)
+			return r;
+		/* Which has opened a level if that one was full. */
+		if (top + 1 < BUILD_LEVELS && b->levels[top + 1])
+			top++;
+	}
+
+	struct build_level *l = b->levels[top];
+	assert(l && l->n);
+	if (l->n > 1)
+		return level_flush(b, l, b->meta, root);
+	*root = l->last;
+	return 0;
 }
 
 void build_file_release(struct build_file *b)

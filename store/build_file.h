@@ -16,6 +16,12 @@ struct built {
 	uint64_t size;	/* bytes of the file in it */
 };
 
+/* Links in a foreign tree may claim anything: a sum stays what a link can say. */
+static inline uint64_t tsize_sum(uint64_t a, uint64_t b)
+{
+	return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
 /*
  * Room that build_leaf() needs before and behind the data, for the profiles
  * that wrap a leaf in dag-pb.
@@ -34,6 +40,12 @@ int build_leaf(const struct profile *p, struct block_sink *sink, uint8_t *data, 
  * a raw leaf has no room for them). */
 int build_leaf_meta(const struct profile *p, struct block_sink *sink, uint8_t *data,
 		    size_t len, const struct unixfs_meta *meta, struct built *out);
+
+struct store_stream;
+/* build_leaf() of leaf `index` of a stream (store_stream.h), which has the block
+ * instead of a sink. */
+int build_leaf_stream(const struct profile *p, struct store_stream *to, uint64_t index,
+		      uint8_t *data, size_t len, struct built *out);
 
 /* Put a symlink to `target`. */
 int build_symlink(const struct profile *p, struct block_sink *sink, const char *target,
@@ -63,6 +75,12 @@ struct build_file {
 void build_file_init(struct build_file *b, const struct profile *p, struct block_sink *sink);
 /* The next leaf.  0, -ENOMEM, -EFBIG (too many), or the sink's error. */
 int build_file_add(struct build_file *b, const struct built *leaf);
+/*
+ * The next leaves, as a tree that was built before: level 0 is a leaf, else a
+ * node so far above its leaves.  It is full (max_links to the power of `level`
+ * leaves) and begins at a multiple of that; or it is the last.
+ */
+int build_file_add_tree(struct build_file *b, unsigned level, const struct built *tree);
 /* No more leaves (there was at least one): the root. */
 int build_file_finish(struct build_file *b, struct built *root);
 /* Frees; may be initialised again. */

@@ -19,6 +19,9 @@
 #define DAG_DEPTH_MAX 32  /* levels of a file's tree */
 #define NAME_MAX_BYTES 255
 
+/* True if a file system can hold an entry of this name (hostile.md 76). */
+bool dag_name_ok(const char *name, size_t len);
+
 enum dag_type { DAG_FILE = 1, DAG_DIR, DAG_SYMLINK };
 
 struct dag_attr {

@@ -57,7 +57,4 @@ int dag_hamt_list(struct block_source *s, struct dag_node *dir, uint64_t pos,
 int dag_hamt_lookup(struct block_source *s, struct dag_node *dir, const char *name,
 		    size_t name_len, struct dag_entry *out, struct misses *misses);
 
-/* True if a file system can hold an entry of this name (hostile.md 76). */
-bool dag_name_ok(const char *name, size_t len);
-
 #endif

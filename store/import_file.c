@@ -1,6 +1,7 @@
 #include "store/import_file.h"
 
 #include "store/error.h"
+#include "store/gc.h"
 #include "store/import_read.h"
 #include "store/store_stream.h"
 
@@ -168,7 +169,7 @@ static bool known(struct pipeline *p, const struct task *t)
 	    !S_ISREG(f.st.st_mode))
 		return false;
 	if (!seen_find(p->options->seen, p->fingerprint, &f.st, &root.cid, &root.tsize) ||
-	    store_has(p->sink->store, &root.cid.hash, NULL) <= 0)
+	    !store_use_tree(p->sink->store, &root.cid))
 		return false;
 	count_bytes(p, f.st.st_size);
 	count_file(p, (uint64_t)f.st.st_size);
@@ -314,31 +315,11 @@ static int store_hole(struct worker *w, size_t len, struct built *out)
 	return 0;
 }
 
-/* A sink that takes one leaf of a file, and puts it where it stands in that. */
-struct leaf_sink {
-	struct block_sink base;
-	struct store_stream *stream;
-	uint64_t index;
-	const uint8_t *data; /* of the file, inside the leaf */
-	size_t len;
-};
-
-static int put_leaf(struct block_sink *self, const struct multihash *name, const void *block,
-		    size_t len)
-{
-	struct leaf_sink *s = (struct leaf_sink *)self;
-	size_t head = (size_t)(s->data - (const uint8_t *)block);
-
-	return store_stream_put(s->stream, s->index, name, block, len, head,
-				len - head - s->len);
-}
-
 /* If the chunk is the whole file, its leaf is the root, and goes alone. */
 static int store_chunk(struct worker *w, struct import_file *f, uint64_t i, int kind,
 		       size_t len, bool only, struct built *out)
 {
 	struct pipeline *p = w->pipeline;
-	struct leaf_sink sink = { { put_leaf }, f->stream_out, i, w->data, len };
 
 	if (kind == CHUNK_HOLE && !only) {
 		int r = store_hole(w, len, out);
@@ -350,7 +331,9 @@ static int store_chunk(struct worker *w, struct import_file *f, uint64_t i, int 
 		memset(w->data, 0, len);
 	if (only)
 		return build_leaf_meta(p->profile, p->sink, w->data, len, f->build.meta, out);
-	return build_leaf(p->profile, f->stream_out ? &sink.base : p->sink, w->data, len, out);
+	if (f->stream_out)
+		return build_leaf_stream(p->profile, f->stream_out, i, w->data, len, out);
+	return build_leaf(p->profile, p->sink, w->data, len, out);
 }
 
 /* Give the builder the leaves whose turn it is, unless another worker does. */

@@ -2,6 +2,7 @@
 
 #include "store/buf.h"
 #include "store/error.h"
+#include "store/index_pages.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,7 +49,8 @@ static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t
 		rc = mdb_env_create(&ix->env);
 		if (rc)
 			return index_error(rc);
-		mdb_env_set_maxdbs(ix->env, 3);
+		mdb_env_set_assert(ix->env, index_on_assert);
+		mdb_env_set_maxdbs(ix->env, 4);
 		mdb_env_set_maxreaders(ix->env, 512);
 		mdb_env_set_mapsize(ix->env, bytes);
 		rc = mdb_env_open(ix->env, dir, env_flags, 0600);
@@ -90,18 +92,41 @@ int index_check_length(struct index *ix, bool extend)
 	return ERR_CORRUPT;
 }
 
-int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
+const char *const index_meta_keys[LOGS] = { "covered", "cached" };
+
+MDB_dbi index_table_of(const struct index *ix, bool piece, uint8_t log)
 {
-	MDB_val key = { 7, "covered" }, value;
+	return piece ? ix->pieces : log == LOG_CACHE ? ix->cached : ix->blocks;
+}
+
+static int meta_get_one(struct index *ix, MDB_txn *txn, int log, struct meta *out)
+{
+	MDB_val key = { strlen(index_meta_keys[log]), (void *)index_meta_keys[log] }, value;
 	int rc = mdb_get(txn, ix->meta, &key, &value);
 
 	if (rc)
 		return index_error(rc);
 	struct cursor in = cursor_over(value.mv_data, value.mv_size);
-	out->covered.segment = cursor_u32le(&in);
-	out->covered.offset = cursor_u32le(&in);
-	out->bytes = cursor_u64le(&in);
-	return cursor_done(&in) && out->covered.offset % 8 == 0 ? 0 : ERR_CORRUPT;
+	out->covered[log].segment = cursor_u32le(&in);
+	out->covered[log].offset = cursor_u32le(&in);
+	out->bytes[log] = cursor_u64le(&in);
+	return cursor_done(&in) && out->covered[log].offset % 8 == 0 ? 0 : ERR_CORRUPT;
+}
+
+int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
+{
+	MDB_val key = { 3, "sum" }, value;
+	int r = meta_get_one(ix, txn, LOG_KEEP, out);
+
+	if (!r)
+		r = meta_get_one(ix, txn, LOG_CACHE, out);
+	if (!r)
+		r = index_error(mdb_get(txn, ix->meta, &key, &value));
+	if (r < 0)
+		return r;
+	struct cursor in = cursor_over(value.mv_data, value.mv_size);
+	out->sum = cursor_u64le(&in);
+	return cursor_done(&in) ? 0 : ERR_CORRUPT;
 }
 
 static int open_tables(struct index *ix)
@@ -109,9 +134,10 @@ static int open_tables(struct index *ix)
 	MDB_val key = { 7, "version" }, value;
 	MDB_txn *txn = NULL;
 	struct meta m;
+	uint64_t sum;
 	int r;
 
-	r = index_error(mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn));
+	r = index_check_begin(ix, &txn, &sum);
 	if (r < 0)
 		return r;
 	r = index_error(mdb_dbi_open(txn, "blocks", 0, &ix->blocks));
@@ -120,23 +146,39 @@ static int open_tables(struct index *ix)
 	if (!r)
 		r = index_error(mdb_dbi_open(txn, "meta", 0, &ix->meta));
 	if (!r)
+		r = index_error(mdb_dbi_open(txn, "cached", 0, &ix->cached));
+	if (!r)
 		r = index_error(mdb_get(txn, ix->meta, &key, &value));
 	if (!r) {
 		struct cursor in = cursor_over(value.mv_data, value.mv_size);
 		uint32_t version = cursor_u32le(&in);
-		if (!cursor_done(&in) || !version)
+		if (!cursor_done(&in))
 			r = ERR_CORRUPT;
-		else if (version > INDEX_VERSION)
-			r = ERR_NEWER;
+		else if (version != INDEX_VERSION) /* an older one is made anew */
+			r = version > INDEX_VERSION ? ERR_NEWER : ERR_CORRUPT;
 	}
 	if (!r)
 		r = index_meta_get(ix, txn, &m);
+	if (!r && INDEX_FORM_KNOWN && sum != m.sum)
+		r = ERR_CORRUPT;
 	if (r < 0) {
 		mdb_txn_abort(txn);
 		return r;
 	}
 	/* A commit keeps the handles, even of a read transaction. */
 	return index_error(mdb_txn_commit(txn));
+}
+
+/* Before LMDB reads the file, which it believes. */
+static int check_head(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	int r = INDEX_FORM_KNOWN ? index_head_check_file(fd) : 0;
+	close(fd);
+	return r;
 }
 
 static int sync_dir(const char *dir)
@@ -180,6 +222,10 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 			goto out;
 		}
 	}
+	r = fresh ? 0 : check_head(file);
+	if (r < 0)
+		goto out;
+	index_inside++;
 	r = map_env(ix, dir, env_flags, map_bytes ? map_bytes : MAP_BYTES);
 	/* Readers that were killed would keep pages from being used again. */
 	if (!r && (flags & INDEX_WRITE))
@@ -188,6 +234,7 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 		r = index_check_length(ix, false);
 	if (!r)
 		r = fresh ? index_make_tables(ix) : open_tables(ix);
+	index_inside--;
 	/* A file that is synced may still lack its name. */
 	if (!r && fresh)
 		r = sync_dir(dir);
@@ -245,12 +292,14 @@ static int read_begin(struct index *ix, struct reader **out)
 			rd = &ix->readers[first % READERS];
 			pthread_mutex_lock(&rd->lock);
 		}
+		index_inside++;
 		rc = rd->txn ? mdb_txn_renew(rd->txn)
 			     : mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &rd->txn);
 		if (!rc) {
 			*out = rd;
 			return 0;
 		}
+		index_inside--;
 		pthread_mutex_unlock(&rd->lock);
 		if (rc != MDB_MAP_RESIZED)
 			return index_error(rc);
@@ -264,6 +313,7 @@ static int read_begin(struct index *ix, struct reader **out)
 static void read_end(struct reader *rd)
 {
 	mdb_txn_reset(rd->txn);
+	index_inside--;
 	pthread_mutex_unlock(&rd->lock);
 }
 
@@ -277,6 +327,7 @@ int index_place_get(const MDB_val *value, struct place *out)
 	out->size = cursor_u32le(&in);
 	out->kind = (uint8_t)(out->size >> 24);
 	out->size &= 0xffffff;
+	out->log = LOG_KEEP;
 	return cursor_done(&in) && out->kind >= RECORD_BLOCK && out->kind <= RECORD_BUNDLE && out->size <= BLOCK_MAX && out->stored <= BLOCK_MAX
 		   ? 0
 		   : ERR_CORRUPT;
@@ -290,18 +341,20 @@ int index_find(struct index *ix, const struct record_name *name, struct place *o
 
 	if (r < 0)
 		return r;
-	int rc = mdb_get(rd->txn, name->piece ? ix->pieces : ix->blocks, &key, &value);
+	int rc = mdb_get(rd->txn, index_table_of(ix, name->piece, name->log), &key, &value);
 	if (rc == MDB_NOTFOUND)
 		r = 0;
 	else if (rc)
 		r = index_error(rc);
 	else
 		r = index_place_get(&value, out) < 0 ? ERR_CORRUPT : 1;
+	if (r == 1)
+		out->log = name->log;
 	read_end(rd);
 	return r;
 }
 
-int index_covered(struct index *ix, struct mark *out)
+int index_covered(struct index *ix, struct mark out[LOGS])
 {
 	struct reader *rd = NULL;
 	struct meta m;
@@ -312,13 +365,13 @@ int index_covered(struct index *ix, struct mark *out)
 	r = index_meta_get(ix, rd->txn, &m);
 	read_end(rd);
 	if (!r)
-		*out = m.covered;
+		memcpy(out, m.covered, sizeof m.covered);
 	return r;
 }
 
 /* Copy names and places behind `last` (empty: from the start) into `out`, as
  * name size | name | place; up to EACH_BATCH bytes. */
-static int collect(struct index *ix, const uint8_t *last, size_t last_size,
+static int collect(struct index *ix, MDB_dbi table, const uint8_t *last, size_t last_size,
 		   struct buf *out)
 {
 	MDB_val key = { last_size, (void *)last }, value;
@@ -328,7 +381,7 @@ static int collect(struct index *ix, const uint8_t *last, size_t last_size,
 
 	if (r < 0)
 		return r;
-	int rc = mdb_cursor_open(rd->txn, ix->blocks, &cursor);
+	int rc = mdb_cursor_open(rd->txn, table, &cursor);
 	if (rc)
 		goto out;
 	rc = mdb_cursor_get(cursor, &key, &value, last_size ? MDB_SET_RANGE : MDB_FIRST);
@@ -363,21 +416,21 @@ static bool in_order(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b
 	return d ? d < 0 : a_size < b_size;
 }
 
-int index_each(struct index *ix, index_each_fn each, void *arg)
+int index_walk(struct index *ix, enum index_table table, index_walk_fn each, void *arg)
 {
+	MDB_dbi dbi = index_table_of(ix, table == INDEX_PIECES, table == INDEX_CACHED);
 	uint8_t last[RECORD_NAME_MAX];
 	size_t last_size = 0, done = 0;
 	struct buf names = { 0 };
-	int r;
+	int r = 0;
 
-	for (;;) {
+	while (!r) {
 		buf_clear(&names);
-		r = collect(ix, last, last_size, &names);
+		r = collect(ix, dbi, last, last_size, &names);
 		if (r < 0 || !names.len)
 			break;
 		struct cursor in = cursor_over(names.data, names.len);
 		while (!r && cursor_left(&in)) {
-			struct multihash name;
 			struct place at;
 			last_size = cursor_u8(&in);
 			const uint8_t *key = cursor_take(&in, last_size);
@@ -387,27 +440,44 @@ int index_each(struct index *ix, index_each_fn each, void *arg)
 			r = in_order(last, done, key, last_size) ? 0 : ERR_CORRUPT;
 			if (!r)
 				r = index_place_get(&value, &at);
+			at.log = table == INDEX_CACHED ? LOG_CACHE : LOG_KEEP;
 			memcpy(last, key, last_size);
 			done = last_size;
 			if (!r)
-				r = multihash_decode(&name, key, last_size) < 0
-					? ERR_CORRUPT
-					: 0;
-			if (!r)
-				r = each(arg, &name, &at);
+				r = each(arg, key, last_size, &at);
 		}
-		if (r)
-			break;
 	}
 	buf_release(&names);
 	return r;
+}
+
+struct walking {
+	index_each_fn each;
+	void *arg;
+};
+
+static int each_block(void *arg, const uint8_t *key, size_t key_size, const struct place *at)
+{
+	struct walking *w = arg;
+	struct multihash name;
+
+	return multihash_decode(&name, key, key_size) < 0 ? ERR_CORRUPT
+							   : w->each(w->arg, &name, at);
+}
+
+int index_each(struct index *ix, index_each_fn each, void *arg)
+{
+	struct walking w = { each, arg };
+	int r = index_walk(ix, INDEX_BLOCKS, each_block, &w);
+
+	return r ? r : index_walk(ix, INDEX_CACHED, each_block, &w);
 }
 
 int index_stat(struct index *ix, struct index_stat *out)
 {
 	struct reader *rd = NULL;
 	struct stat st;
-	MDB_stat blocks, pieces;
+	MDB_stat blocks, pieces, cached = { 0 };
 	struct meta m;
 	int fd, r;
 
@@ -417,6 +487,8 @@ int index_stat(struct index *ix, struct index_stat *out)
 	r = index_error(mdb_stat(rd->txn, ix->blocks, &blocks));
 	if (!r)
 		r = index_error(mdb_stat(rd->txn, ix->pieces, &pieces));
+	if (!r)
+		r = index_error(mdb_stat(rd->txn, ix->cached, &cached));
 	if (!r)
 		r = index_meta_get(ix, rd->txn, &m);
 	read_end(rd);
@@ -428,7 +500,9 @@ int index_stat(struct index *ix, struct index_stat *out)
 		return r;
 	*out = (struct index_stat){ .blocks = blocks.ms_entries,
 				    .pieces = pieces.ms_entries,
-				    .bytes = m.bytes,
+				    .cached = cached.ms_entries,
+				    .bytes = m.bytes[LOG_KEEP],
+				    .cached_bytes = m.bytes[LOG_CACHE],
 				    .disk = (uint64_t)st.st_blocks * 512 };
 	return 0;
 }

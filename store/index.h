@@ -2,10 +2,13 @@
  * The index of a store, in LMDB: where each block lies (doc/formats.md).
  *	"blocks"	name -> u32 segment | u32 offset | u32 stored | u24 size | u8 kind
  *	"pieces"	the same
+ *	"cached"	the same as "blocks", of the blocks in the cache log
  *	"meta"		"version" -> u32
  *			"covered" -> u32 segment | u32 offset | u64 bytes of all blocks
- * Little-endian.  Everything that lies in the segments before the place
- * "covered" is in the index.  A process opens one index at most once.
+ *			"cached" -> the same, of the cache log
+ *			"sum" -> u64 sum of all other entries of all tables
+ * Little-endian.  Everything that lies in the segments of a log before its
+ * place "covered" is in the index, unless it was dropped.  A process opens one index at most once.
  *
  * Any thread may call; each call is a transaction of its own, and short.
  * Beside the errors named, all return ERR_CORRUPT if LMDB finds its file
@@ -28,10 +31,25 @@ struct mark {
 /*
  * Open the index in directory `dir` (which exists).  `map_bytes` of address
  * space are taken; a writer that needs more takes more (0: 64 GiB).
- * ERR_CORRUPT: cut, zeroed, absent or not an index; ERR_NEWER.
+ * ERR_CORRUPT: absent, not an index, or damaged in any way (index_check()); ERR_NEWER.
  */
 int index_open(struct index **out, const char *dir, unsigned flags, size_t map_bytes);
 void index_close(struct index *ix); /* NULL is allowed */
+
+/*
+ * Look through the whole file, as it is at this moment, beside a writer too.
+ * ERR_CORRUPT: LMDB might crash on it, or entries were changed or lost.  Takes
+ * about a tenth of a second for a million names once the file is in memory.
+ */
+int index_check(struct index *ix);
+
+/*
+ * LMDB believes its file: what is damaged after it was looked at may end in a bus
+ * error, a failed assertion or worse inside these functions.  From here on such
+ * an end writes `last_words` to standard error (a text that lives for ever) and
+ * exits with 1.  Other crashes take their course.
+ */
+void index_guard(const char *last_words);
 
 /* 1 and the place, or 0, or an error. */
 int index_find(struct index *ix, const struct record_name *name, struct place *out);
@@ -39,25 +57,35 @@ int index_find(struct index *ix, const struct record_name *name, struct place *o
 /*
  * Add what is in `batch` (sorted; dead entries are left out; a name that is
  * there already gets its new place), in as many transactions as keep memory small; the
- * last one moves the mark.  When it returns 0, all is on disk.
+ * last one moves the marks of the logs.  When it returns 0, all is on disk.
  */
 int index_commit(struct index *ix, const struct pending *batch,
-		 const struct mark *covered);
+		 const struct mark covered[LOGS]);
 
 /* Forget a name if it lies at `at`: 1 if it did, 0 if not, or an error. */
 int index_drop(struct index *ix, const struct record_name *name, const struct place *at);
 
-int index_covered(struct index *ix, struct mark *out);
+/* The same for all of a batch (sorted; dead entries are left out), in transactions that keep memory small.
+ * Returns how many it dropped; on an error some may be. */
+int index_drop_all(struct index *ix, const struct pending *batch);
 
-/* Give every block to each(), between transactions, until it returns non-zero,
- * which is passed on. */
+int index_covered(struct index *ix, struct mark out[LOGS]);
+
+/* Give every block to each(), those of the cache log last, between transactions,
+ * until it returns non-zero, which is passed on. */
 typedef int (*index_each_fn)(void *arg, const struct multihash *name,
 			     const struct place *at);
 int index_each(struct index *ix, index_each_fn each, void *arg);
 
+/* The same for one table, with names as records have them. */
+enum index_table { INDEX_BLOCKS, INDEX_PIECES, INDEX_CACHED };
+typedef int (*index_walk_fn)(void *arg, const uint8_t *name, size_t name_size,
+			     const struct place *at);
+int index_walk(struct index *ix, enum index_table table, index_walk_fn each, void *arg);
+
 struct index_stat {
-	uint64_t blocks, pieces;
-	uint64_t bytes; /* of the blocks */
+	uint64_t blocks, pieces, cached;
+	uint64_t bytes, cached_bytes; /* of the blocks */
 	uint64_t disk;  /* of the index's own file */
 };
 int index_stat(struct index *ix, struct index_stat *out);

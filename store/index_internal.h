@@ -7,7 +7,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 
-#define INDEX_VERSION 1
+#define INDEX_VERSION 2 /* 1 had no sum, and no cache log */
 #define PLACE_SIZE    16
 #define META_SIZE     16
 /* Readers at one time; more threads wait, for microseconds. */
@@ -21,16 +21,27 @@ struct reader {
 
 struct index {
 	MDB_env *env;
-	MDB_dbi blocks, pieces, meta;
+	MDB_dbi blocks, pieces, meta, cached;
 	pthread_mutex_t write; /* one writing transaction, or a change of the map */
 	unsigned turn;         /* atomic: which reader to wait for */
 	struct reader readers[READERS];
 };
 
 struct meta {
-	struct mark covered;
-	uint64_t bytes;
+	struct mark covered[LOGS];
+	uint64_t bytes[LOGS];
+	uint64_t sum; /* of all entries (index_pages.h), but for its own */
 };
+
+/* Keys of "meta", by log. */
+extern const char *const index_meta_keys[LOGS];
+
+/* Above 0 while this thread is inside LMDB, or reads its file (index_guard()). */
+extern _Thread_local volatile int index_inside;
+void index_on_assert(MDB_env *env, const char *text);
+
+/* Begin to read a state all pages of which are sound; *sum of its entries. */
+int index_check_begin(struct index *ix, MDB_txn **out, uint64_t *sum);
 
 /* An error of LMDB as one of ours. */
 int index_error(int rc);
@@ -46,7 +57,20 @@ int index_check_length(struct index *ix, bool extend);
 int index_resize(struct index *ix, size_t bytes);
 
 int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out);
+int index_meta_put(struct index *ix, MDB_txn *txn, struct meta *m);
+
+/*
+ * How a table is changed, within a transaction: so that the sum in *m, which
+ * index_meta_put() writes in the end, stays that of all entries.  A put takes the
+ * place of a value that is there.  MDB_NOTFOUND, MDB_MAP_FULL, or another error of LMDB.
+ */
+int index_entry_put(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key, MDB_val *value);
+int index_entry_del(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key);
+
 int index_place_get(const MDB_val *value, struct place *out);
 int index_make_tables(struct index *ix);
+MDB_dbi index_table_of(const struct index *ix, bool piece, uint8_t log);
 
 #endif

@@ -4,25 +4,79 @@
  */
 #include "store/error.h"
 #include "store/index_internal.h"
+#include "store/index_pages.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* In a large tree each new name may dirty a page of its own, which LMDB keeps
  * in memory until the commit: 4,096 of them are 16 MiB. */
 #define NAMES_PER_TXN 4096
 
-static int meta_put(struct index *ix, MDB_txn *txn, const struct meta *m)
+static uint64_t entry_sum(struct index *ix, MDB_dbi table, const MDB_val *key,
+			  const MDB_val *value)
 {
-	MDB_val key = { 7, "covered" };
-	uint8_t bytes[META_SIZE];
+	const char *name = table == ix->blocks ? "blocks"
+			   : table == ix->pieces ? "pieces"
+			   : table == ix->cached ? "cached"
+						 : "meta";
 
-	for (int i = 0; i < 4; i++) {
-		bytes[i] = (uint8_t)(m->covered.segment >> (8 * i));
-		bytes[4 + i] = (uint8_t)(m->covered.offset >> (8 * i));
+	return index_entry_sum(name, key->mv_data, key->mv_size, value->mv_data,
+			       value->mv_size);
+}
+
+int index_entry_put(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key, MDB_val *value)
+{
+	MDB_val old = *value;
+	int rc = mdb_put(txn, table, key, &old, MDB_NOOVERWRITE);
+
+	if (rc == MDB_KEYEXIST) {
+		m->sum -= entry_sum(ix, table, key, &old);
+		rc = mdb_put(txn, table, key, value, 0);
 	}
+	if (!rc)
+		m->sum += entry_sum(ix, table, key, value);
+	return rc;
+}
+
+int index_entry_del(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		    MDB_val *key)
+{
+	MDB_val old;
+	int rc = mdb_get(txn, table, key, &old);
+
+	if (rc)
+		return rc;
+	m->sum -= entry_sum(ix, table, key, &old);
+	return mdb_del(txn, table, key, NULL);
+}
+
+int index_meta_put(struct index *ix, MDB_txn *txn, struct meta *m)
+{
+	MDB_val key, value;
+	uint8_t sum[8];
+	int r = 0;
+
+	for (int log = 0; log < LOGS && !r; log++) {
+		uint8_t bytes[META_SIZE];
+
+		for (int i = 0; i < 4; i++) {
+			bytes[i] = (uint8_t)(m->covered[log].segment >> (8 * i));
+			bytes[4 + i] = (uint8_t)(m->covered[log].offset >> (8 * i));
+		}
+		for (int i = 0; i < 8; i++)
+			bytes[8 + i] = (uint8_t)(m->bytes[log] >> (8 * i));
+		key = (MDB_val){ strlen(index_meta_keys[log]), (void *)index_meta_keys[log] };
+		value = (MDB_val){ sizeof bytes, bytes };
+		r = index_error(index_entry_put(ix, txn, m, ix->meta, &key, &value));
+	}
+	if (r < 0)
+		return r;
 	for (int i = 0; i < 8; i++)
-		bytes[8 + i] = (uint8_t)(m->bytes >> (8 * i));
-	MDB_val value = { sizeof bytes, bytes };
+		sum[i] = (uint8_t)(m->sum >> (8 * i));
+	key = (MDB_val){ 3, "sum" };
+	value = (MDB_val){ sizeof sum, sum };
 	return index_error(mdb_put(txn, ix->meta, &key, &value, 0));
 }
 
@@ -30,7 +84,7 @@ int index_make_tables(struct index *ix)
 {
 	uint8_t version[4] = { INDEX_VERSION };
 	MDB_val key = { 7, "version" }, value = { sizeof version, version };
-	struct meta empty = { { 0, 0 }, 0 };
+	struct meta empty = { 0 };
 	MDB_txn *txn = NULL;
 	int r;
 
@@ -41,11 +95,13 @@ int index_make_tables(struct index *ix)
 	if (!r)
 		r = index_error(mdb_dbi_open(txn, "pieces", MDB_CREATE, &ix->pieces));
 	if (!r)
+		r = index_error(mdb_dbi_open(txn, "cached", MDB_CREATE, &ix->cached));
+	if (!r)
 		r = index_error(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
 	if (!r)
-		r = index_error(mdb_put(txn, ix->meta, &key, &value, MDB_NOOVERWRITE));
+		r = index_error(index_entry_put(ix, txn, &empty, ix->meta, &key, &value));
 	if (!r)
-		r = meta_put(ix, txn, &empty);
+		r = index_meta_put(ix, txn, &empty);
 	if (r < 0) {
 		mdb_txn_abort(txn);
 		return r;
@@ -68,7 +124,7 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 	uint8_t bytes[PLACE_SIZE];
 	MDB_val key = { e->name_size, e->name }, value = { sizeof bytes, bytes };
 	bool piece = e->at.kind == RECORD_PIECE;
-	MDB_dbi table = piece ? ix->pieces : ix->blocks;
+	MDB_dbi table = index_table_of(ix, piece, e->at.log);
 	struct place old;
 	int rc, r;
 
@@ -79,20 +135,23 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 		if (r < 0)
 			return r;
 		if (!piece)
-			m->bytes -= old.size;
+			m->bytes[e->at.log] -= old.size;
+		m->sum -= entry_sum(ix, table, &key, &value);
 		value = (MDB_val){ sizeof bytes, bytes };
 		rc = mdb_put(txn, table, &key, &value, 0);
 	}
+	if (!rc)
+		m->sum += entry_sum(ix, table, &key, &value);
 	if (rc)
 		return rc == MDB_MAP_FULL ? -EOVERFLOW : index_error(rc);
 	if (!piece)
-		m->bytes += e->at.size;
+		m->bytes[e->at.log] += e->at.size;
 	return 0;
 }
 
 /* One transaction of a commit: entries [from, to) of the batch. */
 static int commit_part(struct index *ix, const struct pending *batch, size_t from,
-		       size_t to, const struct mark *covered)
+		       size_t to, const struct mark *covered /* of each log */)
 {
 	MDB_txn *txn = NULL;
 	struct meta m;
@@ -107,8 +166,8 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 			r = commit_one(ix, txn, batch->list[i], &m);
 	if (!r) {
 		if (covered)
-			m.covered = *covered;
-		r = meta_put(ix, txn, &m);
+			memcpy(m.covered, covered, sizeof m.covered);
+		r = index_meta_put(ix, txn, &m);
 	}
 	if (r < 0) {
 		mdb_txn_abort(txn);
@@ -119,13 +178,14 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 }
 
 int index_commit(struct index *ix, const struct pending *batch,
-		 const struct mark *covered)
+		 const struct mark covered[LOGS])
 {
 	size_t from = 0, to;
 	MDB_envinfo info;
 	int r;
 
 	pthread_mutex_lock(&ix->write);
+	index_inside++;
 	do {
 		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
 		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL);
@@ -142,17 +202,17 @@ int index_commit(struct index *ix, const struct pending *batch,
 	} while (from < batch->n);
 	r = index_check_length(ix, true);
 out:
+	index_inside--;
 	pthread_mutex_unlock(&ix->write);
 	return r;
 }
 
-static int drop(struct index *ix, MDB_txn *txn, const struct record_name *name,
-		const struct place *at)
+static int drop(struct index *ix, MDB_txn *txn, const uint8_t *name, size_t name_size,
+		bool piece, const struct place *at, struct meta *m)
 {
-	MDB_val key = { name->size, (void *)name->bytes };
-	MDB_dbi table = name->piece ? ix->pieces : ix->blocks;
+	MDB_val key = { name_size, (void *)name };
+	MDB_dbi table = index_table_of(ix, piece, at->log);
 	struct place now;
-	struct meta m;
 	MDB_val value;
 	int rc, r;
 
@@ -164,37 +224,69 @@ static int drop(struct index *ix, MDB_txn *txn, const struct record_name *name,
 		return r;
 	if (now.segment != at->segment || now.offset != at->offset)
 		return 0;
-	r = index_error(mdb_del(txn, table, &key, NULL));
-	if (!r)
-		r = index_meta_get(ix, txn, &m);
+	r = index_error(index_entry_del(ix, txn, m, table, &key));
 	if (r < 0)
 		return r;
-	if (!name->piece)
-		m.bytes -= now.size;
-	r = meta_put(ix, txn, &m);
-	return r < 0 ? r : 1;
+	if (!piece)
+		m->bytes[at->log] -= now.size;
+	return 1;
+}
+
+/* One transaction of a drop: entries [from, to) of the batch. */
+static int drop_part(struct index *ix, const struct pending *batch, size_t from, size_t to)
+{
+	MDB_txn *txn = NULL;
+	struct meta m;
+	int r, n = 0;
+
+	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	if (r < 0)
+		return r;
+	r = index_meta_get(ix, txn, &m);
+	for (size_t i = from; i < to && r >= 0; i++) {
+		const struct pending_entry *e = batch->list[i];
+
+		if (e->dead)
+			continue;
+		r = drop(ix, txn, e->name, e->name_size, e->at.kind == RECORD_PIECE, &e->at,
+			 &m);
+		n += r > 0;
+	}
+	if (r >= 0 && n)
+		r = index_meta_put(ix, txn, &m);
+	if (r < 0 || !n) {
+		mdb_txn_abort(txn);
+		return r < 0 ? r : 0;
+	}
+	r = index_error(mdb_txn_commit(txn));
+	if (!r && index_check_length(ix, true) < 0)
+		r = -EIO;
+	return r < 0 ? r : n;
+}
+
+int index_drop_all(struct index *ix, const struct pending *batch)
+{
+	int r = 0, n = 0;
+
+	pthread_mutex_lock(&ix->write);
+	index_inside++;
+	for (size_t from = 0, to; from < batch->n && r >= 0; from = to) {
+		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
+		r = drop_part(ix, batch, from, to);
+		n += r > 0 ? r : 0;
+	}
+	index_inside--;
+	pthread_mutex_unlock(&ix->write);
+	return r < 0 ? r : n;
 }
 
 int index_drop(struct index *ix, const struct record_name *name, const struct place *at)
 {
-	MDB_txn *txn = NULL;
-	int rc, r;
+	struct pending one = { 0 };
+	int r = pending_add(&one, name, at);
 
-	pthread_mutex_lock(&ix->write);
-	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
-	if (r < 0)
-		goto out;
-	r = drop(ix, txn, name, at);
-	if (r <= 0) {
-		mdb_txn_abort(txn);
-		goto out;
-	}
-	rc = mdb_txn_commit(txn);
-	if (rc)
-		r = index_error(rc);
-	else if (index_check_length(ix, true) < 0)
-		r = -EIO;
-out:
-	pthread_mutex_unlock(&ix->write);
+	if (r >= 0)
+		r = index_drop_all(ix, &one);
+	pending_release(&one);
 	return r;
 }

@@ -99,19 +99,21 @@ struct pending_entry *pending_find(const struct pending *t,
 		struct pending_entry *e = t->slots[i];
 		if (e->hash == name->hash && e->name_size == name->size && !e->dead &&
 		    (e->at.kind == RECORD_PIECE) == name->piece &&
+		    e->at.log == name->log &&
 		    !memcmp(e->name, name->bytes, name->size))
 			return e;
 	}
 	return NULL;
 }
 
-/* Blocks, then pieces; each as LMDB compares keys. */
+/* Blocks, then pieces, then the cache log's; each as LMDB compares keys. */
 static int by_name(const void *a, const void *b)
 {
 	const struct pending_entry *x = *(struct pending_entry *const *)a;
 	const struct pending_entry *y = *(struct pending_entry *const *)b;
 	size_t n = x->name_size < y->name_size ? x->name_size : y->name_size;
-	bool px = x->at.kind == RECORD_PIECE, py = y->at.kind == RECORD_PIECE;
+	int px = 2 * x->at.log + (x->at.kind == RECORD_PIECE);
+	int py = 2 * y->at.log + (y->at.kind == RECORD_PIECE);
 
 	if (px != py)
 		return px - py;

@@ -25,6 +25,7 @@ static uint8_t *put64(uint8_t *p, uint64_t v)
 void record_name(struct record_name *out, const struct multihash *name, uint64_t seed)
 {
 	out->piece = false;
+	out->log = LOG_KEEP;
 	out->size = (uint8_t)multihash_encode(name, out->bytes);
 	out->hash = XXH3_64bits_withSeed(out->bytes, out->size, seed);
 }
@@ -33,6 +34,7 @@ void record_name_of(struct record_name *out, uint8_t kind, const uint8_t *name,
 		    size_t name_size, uint64_t seed)
 {
 	out->piece = kind == RECORD_PIECE;
+	out->log = LOG_KEEP;
 	out->size = (uint8_t)name_size;
 	memcpy(out->bytes, name, name_size);
 	out->hash = XXH3_64bits_withSeed(name, name_size, seed + out->piece);
@@ -116,12 +118,12 @@ bool record_sound(const struct record *r, const uint8_t *in, uint32_t segment,
 	       header_check(in, in + RECORD_HEADER, r->name_size, segment, offset);
 }
 
-void segment_header_encode(uint8_t out[SEGMENT_HEADER], uint32_t number)
+void segment_header_encode(uint8_t out[SEGMENT_HEADER], uint32_t number, uint8_t log)
 {
 	memcpy(out, segment_magic, sizeof segment_magic);
 	uint8_t *p = put32(out + sizeof segment_magic, SEGMENT_VERSION);
 	p = put32(p, number);
-	p = put32(p, LOG_KEEP);
+	p = put32(p, log);
 	p = put32(p, 0);
 	put64(p, XXH3_64bits(out, HEADER_CHECKED));
 }
@@ -132,14 +134,15 @@ int segment_header_check(const uint8_t in[SEGMENT_HEADER], uint32_t number)
 	const uint8_t *magic = cursor_take(&c, sizeof segment_magic);
 	uint32_t version = cursor_u32le(&c);
 	uint32_t written = cursor_u32le(&c);
+	uint32_t log = cursor_u32le(&c);
 
-	cursor_take(&c, 8);
+	cursor_take(&c, 4);
 	if (memcmp(magic, segment_magic, sizeof segment_magic) ||
 	    cursor_u64le(&c) != XXH3_64bits(in, HEADER_CHECKED))
 		return ERR_CORRUPT;
 	if (version > SEGMENT_VERSION)
 		return ERR_NEWER;
-	return written == number ? 0 : ERR_CORRUPT;
+	return written == number && log < LOGS ? (int)log : ERR_CORRUPT;
 }
 
 bool segment_header_current(const uint8_t in[SEGMENT_HEADER])

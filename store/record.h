@@ -21,7 +21,9 @@
 #define SEGMENT_HEADER  32
 #define SEGMENT_MAX     (256u << 20)
 #define SEGMENT_VERSION 2 /* 1 has no bundles */
-#define LOG_KEEP        0 /* a cache log will be 1 */
+#define LOG_KEEP        0 /* what was added, imported, pinned */
+#define LOG_CACHE       1 /* what was fetched to be read; blocks alone, whole and raw */
+#define LOGS            2
 
 #define RECORD_MAGIC    0x43455243u /* "CREC" */
 #define RECORD_HEADER   32
@@ -50,6 +52,7 @@ struct place {
 	uint32_t stored; /* bytes in the segment */
 	uint32_t size;   /* bytes of the block or piece */
 	uint8_t kind;
+	uint8_t log;
 };
 
 struct record {
@@ -62,10 +65,12 @@ struct record {
 /* A name as it stands in records and in the index. */
 struct record_name {
 	uint64_t hash; /* for tables in memory; strangers cannot foresee it */
-	bool piece;    /* names of blocks and of pieces are two spaces */
+	bool piece;    /* names of blocks and of pieces are two spaces, */
+	uint8_t log;   /* and those of blocks in the cache log a third */
 	uint8_t size;
 	uint8_t bytes[RECORD_NAME_MAX];
 };
+/* In the keep log. */
 void record_name(struct record_name *out, const struct multihash *name, uint64_t seed);
 /* From the name as a record has it (at most RECORD_NAME_MAX bytes). */
 void record_name_of(struct record_name *out, uint8_t kind, const uint8_t *name,
@@ -93,8 +98,8 @@ int record_decode(struct record *out, const uint8_t *in, size_t len);
 bool record_sound(const struct record *r, const uint8_t *in, uint32_t segment,
 		  uint32_t offset);
 
-void segment_header_encode(uint8_t out[SEGMENT_HEADER], uint32_t number);
-/* 0, ERR_NEWER, or ERR_CORRUPT. */
+void segment_header_encode(uint8_t out[SEGMENT_HEADER], uint32_t number, uint8_t log);
+/* The log, ERR_NEWER, or ERR_CORRUPT. */
 int segment_header_check(const uint8_t in[SEGMENT_HEADER], uint32_t number);
 /* Of a checked one: may records of every kind be added behind it? */
 bool segment_header_current(const uint8_t in[SEGMENT_HEADER]);

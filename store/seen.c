@@ -1,12 +1,15 @@
 #include "store/seen.h"
 
 #include "store/error.h"
+#include "store/index_pages.h"
 #include "store/log.h"
 
+#include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #define MAP_BYTES (sizeof(size_t) > 4 ? (size_t)4 << 30 : (size_t)256 << 20)
@@ -50,6 +53,24 @@ static int error_of(int rc)
 	return rc > 0 ? -rc : rc ? -EIO : 0;
 }
 
+/* LMDB would stumble over a file that is damaged; it can be spared. */
+static void remove_damaged(const char *dir)
+{
+	int d = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = d < 0 ? -1 : openat(d, "data.mdb", O_RDONLY | O_CLOEXEC);
+	uint64_t sum;
+
+	if (fd >= 0 && INDEX_FORM_KNOWN && index_pages_check_file(fd, INDEX_NEWEST, &sum) == ERR_CORRUPT) {
+		log_line(LOG_WARN, "%s: the table of files seen before is damaged, and begun anew", dir);
+		unlinkat(d, "data.mdb", 0);
+		unlinkat(d, "lock.mdb", 0);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (d >= 0)
+		close(d);
+}
+
 int seen_open(struct seen **out, const char *dir)
 {
 	struct seen *s = calloc(1, sizeof *s);
@@ -62,6 +83,7 @@ int seen_open(struct seen **out, const char *dir)
 	s->batch = malloc(BATCH * sizeof *s->batch);
 	if (!s->batch)
 		goto out;
+	remove_damaged(dir);
 	/* The map is only address space, but some processes have little of it. */
 	for (size_t bytes = MAP_BYTES; bytes >= MAP_BYTES_MIN; bytes /= 4) {
 		rc = mdb_env_create(&s->env);
@@ -246,4 +268,92 @@ void seen_forget(struct seen *s)
 	if (rc)
 		log_line(LOG_WARN, "the table of files seen before cannot be emptied: %s",
 			 mdb_strerror(rc));
+}
+
+/* Entries from `from` on (all zeros: the first), a batch: their roots to each(), or
+ * those that keep() does not approve are deleted. */
+struct pass {
+	int (*each)(void *arg, const struct cid *root);
+	bool (*keep)(void *arg, const struct cid *root);
+	void *arg;
+	struct key from;
+	bool begun, over;
+};
+
+static int look(struct pass *p, const MDB_val *k, const MDB_val *v, bool *delete)
+{
+	struct cid root;
+
+	*delete = false;
+	if (v->mv_size <= VALUE_HEAD ||
+	    cid_decode(&root, (uint8_t *)v->mv_data + VALUE_HEAD, v->mv_size - VALUE_HEAD) < 0) {
+		*delete = p->keep;
+		return 0;
+	}
+	if (p->each)
+		return p->each(p->arg, &root);
+	*delete = !p->keep(p->arg, &root);
+	return 0;
+}
+
+static int pass_batch(struct seen *s, struct pass *p)
+{
+	MDB_val k = { sizeof p->from, &p->from }, v;
+	MDB_cursor *c = NULL;
+	MDB_txn *txn = NULL;
+	bool delete;
+	int rc, r = 0;
+
+	rc = mdb_txn_begin(s->env, NULL, p->keep ? 0 : MDB_RDONLY, &txn);
+	if (rc)
+		return -EIO;
+	rc = mdb_cursor_open(txn, s->dbi, &c);
+	if (!rc)
+		rc = mdb_cursor_get(c, &k, &v, p->begun ? MDB_SET_RANGE : MDB_FIRST);
+	for (int i = 0; !rc && !r && i < BATCH; i++) {
+		r = look(p, &k, &v, &delete);
+		if (!r && delete)
+			rc = mdb_cursor_del(c, 0);
+		if (!rc && !r)
+			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
+	}
+	/* Where the next batch begins. */
+	if (!rc && !r && k.mv_size == sizeof p->from)
+		memcpy(&p->from, k.mv_data, sizeof p->from);
+	p->begun = true;
+	p->over = rc == MDB_NOTFOUND;
+	if (c)
+		mdb_cursor_close(c);
+	if (p->keep && (!rc || p->over) && !r)
+		rc = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	return r ? r : rc && rc != MDB_NOTFOUND ? -EIO : 0;
+}
+
+int seen_each(struct seen *s, int (*each)(void *arg, const struct cid *root), void *arg)
+{
+	struct pass p = { .each = each, .arg = arg };
+	int r = 0;
+
+	seen_flush(s);
+	while (!r && !p.over)
+		r = pass_batch(s, &p);
+	return r;
+}
+
+int seen_keep(struct seen *s, bool (*keep)(void *arg, const struct cid *root), void *arg)
+{
+	struct pass p = { .keep = keep, .arg = arg };
+	int r = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->n)
+		flush_locked(s);
+	while (!r && !p.over)
+		r = pass_batch(s, &p);
+	if (r < 0)
+		r = forget_all(s) ? -EIO : 0;
+	pthread_mutex_unlock(&s->lock);
+	return r;
 }

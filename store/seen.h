@@ -44,4 +44,10 @@ void seen_flush(struct seen *s);
 /* Forget all: blocks below noted roots were lost.  Any thread; NULL is allowed. */
 void seen_forget(struct seen *s);
 
+/* Give the root of each entry, some perhaps that do not count any more, until each()
+ * returns non-zero, which is passed on.  -EIO: the table cannot be read. */
+int seen_each(struct seen *s, int (*each)(void *arg, const struct cid *root), void *arg);
+/* Forget all entries but those whose root keep() approves, or all if that fails. */
+int seen_keep(struct seen *s, bool (*keep)(void *arg, const struct cid *root), void *arg);
+
 #endif

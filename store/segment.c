@@ -160,7 +160,7 @@ static int write_all(int fd, struct iovec *iov, int n, off_t offset)
 	return 0;
 }
 
-int segment_create(struct segments *s, uint32_t number, struct segment **out)
+int segment_create(struct segments *s, uint32_t number, uint8_t log, struct segment **out)
 {
 	uint8_t header[SEGMENT_HEADER];
 	struct iovec iov = { header, sizeof header };
@@ -172,7 +172,7 @@ int segment_create(struct segments *s, uint32_t number, struct segment **out)
 	r = open_file(s, number, O_RDWR | O_CREAT | O_EXCL, &g);
 	if (r < 0)
 		return r;
-	segment_header_encode(header, number);
+	segment_header_encode(header, number, log);
 	r = write_all(g->fd, &iov, 1, 0);
 	if (r < 0) {
 		segment_remove(s, number);
@@ -188,12 +188,71 @@ int segment_open(struct segments *s, uint32_t number, struct segment **out)
 	return open_file(s, number, O_RDWR, out);
 }
 
+int segment_log(struct segments *s, uint32_t number, uint8_t *log, uint64_t *bytes)
+{
+	uint8_t header[SEGMENT_HEADER];
+	struct segment *g = NULL;
+	struct stat st;
+	int r = open_file(s, number, O_RDONLY, &g);
+
+	if (r < 0)
+		return r == -EISDIR || r == -ELOOP ? ERR_CORRUPT : r;
+	ssize_t n = pread(g->fd, header, sizeof header, 0);
+	st.st_size = SEGMENT_HEADER;
+	if (n < 0 || fstat(g->fd, &st) < 0)
+		r = errno == EISDIR ? ERR_CORRUPT : -errno;
+	else
+		r = n == sizeof header ? segment_header_check(header, number) : ERR_CORRUPT;
+	segment_unref(g);
+	if (r >= 0 || r == ERR_CORRUPT)
+		*bytes = (uint64_t)st.st_size;
+	if (r >= 0)
+		*log = (uint8_t)r;
+	return r < 0 ? r : 0;
+}
+
+uint64_t segment_bytes(const struct segment *g)
+{
+	struct stat st;
+
+	return fstat(g->fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+/* Close what is kept open of a file that goes. */
+static void forget(struct segments *s, uint32_t number)
+{
+	struct segment *g = NULL;
+	int n = 0, at = -1;
+
+	pthread_mutex_lock(&s->lock);
+	for (; n < SEGMENTS_OPEN_MAX && s->open[n].file; n++)
+		if (s->open[n].file->number == number)
+			at = n;
+	if (at >= 0) {
+		g = s->open[at].file;
+		s->open[at] = s->open[n - 1];
+		s->open[n - 1].file = NULL;
+	}
+	pthread_mutex_unlock(&s->lock);
+	segment_unref(g);
+}
+
 int segment_remove(struct segments *s, uint32_t number)
 {
+	struct segment *g = NULL;
 	char name[FILE_NAME_MAX];
+	int r = 0;
 
+	/* Without a descriptor only the name goes. */
+	(void)open_file(s, number, O_WRONLY, &g);
 	snprintf(name, sizeof name, "%08u.seg", number);
-	return unlinkat(s->dir, name, 0) < 0 ? -errno : 0;
+	if (unlinkat(s->dir, name, 0) < 0)
+		r = -errno;
+	else if (g)
+		(void)!ftruncate(g->fd, 0);
+	segment_unref(g);
+	forget(s, number);
+	return r;
 }
 
 int segment_write(struct segment *g, uint32_t offset, const struct record *rec,
@@ -342,6 +401,28 @@ int segment_read_bundle(struct segments *s, const struct place *at, struct recor
 	if (!r)
 		memcpy(name, head + RECORD_HEADER, BUNDLE_NAME);
 	return r;
+}
+
+int segment_bundle_size(struct segments *s, const struct place *at, uint32_t *size)
+{
+	uint8_t head[RECORD_HEADER + BUNDLE_NAME];
+	struct iovec iov = { head, sizeof head };
+	struct segment *g = NULL;
+	struct record rec;
+	int r = acquire(s, at->segment, &g);
+
+	if (r < 0)
+		return r == -ENOENT || r == -ELOOP ? ERR_CORRUPT : r;
+	ssize_t got = read_all(g->fd, &iov, 1, at->offset);
+	segment_unref(g);
+	if (got < 0)
+		return (int)got;
+	if (got != sizeof head || record_decode(&rec, head, sizeof head) < 0 ||
+	    rec.kind != RECORD_BUNDLE || rec.stored != at->stored ||
+	    !record_sound(&rec, head, at->segment, at->offset))
+		return ERR_CORRUPT;
+	*size = rec.size;
+	return 0;
 }
 
 /* A window that moves over a file. */

@@ -42,13 +42,23 @@ void segments_close(struct segments *s);
  * their bytes together. */
 int segments_list(struct segments *s, uint32_t **numbers, size_t *n, uint64_t *bytes);
 
-/* Make a new file with its header: a reference the caller owns, for writing. */
-int segment_create(struct segments *s, uint32_t number, struct segment **out);
+/* Make a new file of a log with its header: a reference the caller owns, for
+ * writing. */
+int segment_create(struct segments *s, uint32_t number, uint8_t log, struct segment **out);
 
 /* Open an existing file for writing: a reference the caller owns. */
 int segment_open(struct segments *s, uint32_t number, struct segment **out);
 
-/* Remove a file; who has it open may read on. */
+/* The log a file says it belongs to, and its bytes: 0; ERR_CORRUPT (its header is
+ * no such; *bytes is right), ERR_NEWER, or an errno. */
+int segment_log(struct segments *s, uint32_t number, uint8_t *log, uint64_t *bytes);
+
+uint64_t segment_bytes(const struct segment *g); /* of the file */
+
+/*
+ * Remove a file, and free its bytes even if readers have it open: they find a
+ * file that ends, and look for the block again.  Nothing may name it any more.
+ */
 int segment_remove(struct segments *s, uint32_t number);
 
 /*
@@ -74,6 +84,10 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 int segment_read_bundle(struct segments *s, const struct place *at, struct record *rec,
 			uint8_t name[BUNDLE_NAME], void *data);
 
+/* The bytes of all members of a bundle, as its header says; as segment_read(), but for
+ * the check of the stored bytes. */
+int segment_bundle_size(struct segments *s, const struct place *at, uint32_t *size);
+
 /*
  * Give every name that whole records from `from` on have to each(), which stops the
  * scan by returning non-zero, which is passed on; of a bundle, those of all members.
@@ -83,6 +97,7 @@ int segment_read_bundle(struct segments *s, const struct place *at, struct recor
  * there cannot be checked here: it is given with `doubtful` set.
  * *end: behind the last whole record; *damaged: bytes stepped over before it.
  */
+/* In memory the record's header lies before the name and its bytes behind. */
 typedef int (*segment_each_fn)(void *arg, const uint8_t *name, size_t name_size,
 			       const struct place *at, uint32_t end, bool doubtful);
 int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *arg,

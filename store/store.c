@@ -33,6 +33,7 @@ struct block_source *store_source(struct store *s)
 struct store *store_new(const char *path)
 {
 	struct store *s = calloc(1, sizeof *s);
+	pthread_rwlockattr_t use;
 	pthread_condattr_t attr;
 
 	if (!s)
@@ -55,7 +56,17 @@ struct store *store_new(const char *path)
 	}
 	store_frames_init(s);
 	pthread_mutex_init(&s->packing, NULL);
-	pthread_mutex_init(&s->append, NULL);
+	for (int i = 0; i < LOGS; i++) {
+		s->logs[i].number = (uint8_t)i;
+		pthread_mutex_init(&s->logs[i].append, NULL);
+	}
+	pthread_rwlockattr_init(&use);
+	/* A gc must get its turn. */
+	pthread_rwlockattr_setkind_np(&use, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&s->use, &use);
+	pthread_rwlockattr_destroy(&use);
+	pthread_mutex_init(&s->roots_lock, NULL);
+	pthread_mutex_init(&s->hold_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -71,7 +82,10 @@ void store_free(struct store *s)
 		next = g->next;
 		segment_unref(g);
 	}
-	segment_unref(s->active);
+	for (int i = 0; i < LOGS; i++)
+		segment_unref(s->logs[i].active);
+	store_cached_free(s);
+	nameset_free(s->used);
 	index_close(s->index);
 	cache_free(s->cache);
 	pending_release(&s->tables[0]);
@@ -90,7 +104,11 @@ void store_free(struct store *s)
 	while (s->n_packers)
 		packer_free(s->packers[--s->n_packers]);
 	pthread_mutex_destroy(&s->packing);
-	pthread_mutex_destroy(&s->append);
+	for (int i = 0; i < LOGS; i++)
+		pthread_mutex_destroy(&s->logs[i].append);
+	pthread_rwlock_destroy(&s->use);
+	pthread_mutex_destroy(&s->roots_lock);
+	pthread_mutex_destroy(&s->hold_lock);
 	pthread_mutex_destroy(&s->lock);
 	free(s->path);
 	free(s);
@@ -165,9 +183,25 @@ static int open_parts(struct store *s, unsigned flags)
 		if (r < 0)
 			return r;
 	}
-	if (flags & STORE_WRITE)
-		return store_recover(s);
+	if (flags & STORE_WRITE) {
+		r = store_recover(s);
+		if (!r && s->cache_quota) {
+			/* It may have been made smaller. */
+			pthread_mutex_lock(&s->logs[LOG_CACHE].append);
+			r = store_evict(s);
+			pthread_mutex_unlock(&s->logs[LOG_CACHE].append);
+		}
+		return store_no_space(r) ? 0 : r;
+	}
 	r = segments_list(&s->segments, &numbers, &n, &s->segment_bytes);
+	for (size_t i = 0; i < n && !r; i++) {
+		uint64_t bytes;
+		uint8_t log;
+
+		/* One that has gone meanwhile, or is damaged, counts no more. */
+		if (segment_log(&s->segments, numbers[i], &log, &bytes) == 0 && log == LOG_CACHE)
+			s->cached_disk += bytes;
+	}
 	free(numbers);
 	return r;
 }
@@ -184,6 +218,14 @@ int store_open(struct store **out, const char *dir, unsigned flags,
 	if (!s)
 		return -ENOMEM;
 	s->writable = flags & STORE_WRITE;
+	s->cache_quota = cfg ? cfg->cache_quota : 0;
+	if (s->writable) {
+		s->used = nameset_new(USED_EXPECTED);
+		if (!s->used) {
+			r = -ENOMEM;
+			goto fail;
+		}
+	}
 	if (getrandom(&s->seed, sizeof s->seed, 0) != sizeof s->seed) {
 		r = -EIO;
 		goto fail;
@@ -232,7 +274,7 @@ struct pending_entry *store_find_pending(struct store *s, const struct record_na
 	return e ? e : pending_find(s->flushing, name);
 }
 
-static bool same_place(const struct place *a, const struct place *b)
+bool place_same(const struct place *a, const struct place *b)
 {
 	return a->segment == b->segment && a->offset == b->offset;
 }
@@ -242,7 +284,7 @@ static bool is_bad(struct store *s, const struct record_name *name,
 {
 	struct pending_entry *e = pending_find(&s->bad, name);
 
-	return e && same_place(&e->at, at);
+	return e && place_same(&e->at, at);
 }
 
 int store_find(struct store *s, const struct record_name *name, struct place *out)
@@ -271,6 +313,27 @@ int store_find(struct store *s, const struct record_name *name, struct place *ou
 	return r;
 }
 
+int store_find_any(struct store *s, struct record_name *name, struct place *out)
+{
+	int r;
+
+	name->log = LOG_KEEP;
+	r = store_find(s, name, out);
+	if (r)
+		return r;
+	name->log = LOG_CACHE;
+	return store_find(s, name, out);
+}
+
+int store_moved(struct store *s, const struct record_name *name, struct place *at, bool *found)
+{
+	struct place before = *at;
+	int r = store_find(s, name, at);
+
+	*found = r > 0;
+	return r < 0 ? r : !r || !place_same(at, &before);
+}
+
 void store_drop(struct store *s, const struct record_name *name, const struct place *at)
 {
 	struct pending_entry *e;
@@ -285,7 +348,7 @@ void store_drop(struct store *s, const struct record_name *name, const struct pl
 		(void)pending_add(&s->bad, name, at);
 	for (int i = 0; i < 2; i++) {
 		e = pending_find(&s->tables[i], name);
-		if (e && same_place(&e->at, at))
+		if (e && place_same(&e->at, at))
 			e->dead = true;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -303,12 +366,49 @@ void store_drop(struct store *s, const struct record_name *name, const struct pl
 		log_line(LOG_ERROR, "store %s: index: %s", s->path, err_text(r));
 }
 
+int store_load(struct store *s, struct record_name *key, const struct multihash *name,
+	       struct block **out)
+{
+	struct place at, before;
+	struct block *b = NULL;
+	bool failed = false;
+	uint8_t *data;
+	int r;
+
+	for (;;) {
+		r = store_find_any(s, key, &at);
+		if (r <= 0)
+			return r < 0 ? r : ERR_MISSING;
+		if (failed && place_same(&at, &before)) {
+			store_drop(s, key, &at);
+			return ERR_MISSING;
+		}
+		r = block_reserve(&b, name, at.size, &data);
+		if (r < 0)
+			return r;
+		r = store_read(s, key, &at, data);
+		if (r != ERR_CORRUPT)
+			break;
+		/* Damaged, or moved under our eyes? */
+		block_unref(b);
+		b = NULL;
+		before = at;
+		failed = true;
+	}
+	if (r < 0) {
+		block_unref(b);
+		return r;
+	}
+	if (at.log == LOG_CACHE && s->writable)
+		store_cached_read(s, &at);
+	*out = b;
+	return 0;
+}
+
 int store_get(struct store *s, const struct multihash *name, struct block **out)
 {
 	struct record_name key;
 	struct block *b = NULL;
-	struct place at;
-	uint8_t *data;
 	int r;
 
 	record_name(&key, name, s->seed);
@@ -317,21 +417,9 @@ int store_get(struct store *s, const struct multihash *name, struct block **out)
 		*out = b;
 		return 0;
 	}
-	r = store_find(s, &key, &at);
-	if (r <= 0)
-		return r < 0 ? r : ERR_MISSING;
-	r = block_reserve(&b, name, at.size, &data);
+	r = store_load(s, &key, name, &b);
 	if (r < 0)
 		return r;
-	r = store_read(s, &key, &at, data);
-	if (r == ERR_CORRUPT) {
-		store_drop(s, &key, &at);
-		r = ERR_MISSING;
-	}
-	if (r < 0) {
-		block_unref(b);
-		return r;
-	}
 	if (s->cache)
 		cache_add(s->cache, b, key.hash);
 	*out = b;
@@ -353,6 +441,19 @@ int store_cached(struct store *s, const struct multihash *name, struct block **o
 }
 
 int store_has(struct store *s, const struct multihash *name, size_t *size)
+{
+	struct record_name key;
+	struct place at;
+
+	record_name(&key, name, s->seed);
+	if (store_find_any(s, &key, &at) <= 0)
+		return 0;
+	if (size)
+		*size = at.size;
+	return 1;
+}
+
+int store_keeps(struct store *s, const struct multihash *name, size_t *size)
 {
 	struct record_name key;
 	struct place at;
@@ -398,9 +499,11 @@ void store_stat(struct store *s, struct store_stat *out)
 	if (index_stat(s->index, &indexed) < 0) {
 		log_line(LOG_ERROR, "store %s: the index cannot be read", s->path);
 	} else {
-		out->blocks = indexed.blocks;
+		out->blocks = indexed.blocks + indexed.cached;
+		out->cache_blocks = indexed.cached;
+		out->cache_bytes = indexed.cached_bytes;
 		out->pieces = indexed.pieces;
-		out->bytes = indexed.bytes;
+		out->bytes = indexed.bytes + indexed.cached_bytes;
 		out->disk_bytes = indexed.disk;
 	}
 	pthread_mutex_lock(&s->lock);
@@ -411,5 +514,8 @@ void store_stat(struct store *s, struct store_stat *out)
 	out->blocks += s->open_blocks;
 	out->bytes += s->filling->bytes + s->flushing->bytes + s->open_bytes;
 	out->disk_bytes += s->segment_bytes;
+	out->cache_disk = s->cached_disk;
+	out->cache_quota = s->cache_quota;
+	out->evicted = s->evicted;
 	pthread_mutex_unlock(&s->lock);
 }

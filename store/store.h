@@ -23,7 +23,11 @@ struct store;
 
 struct store_config {
 	size_t cache_bytes; /* of decoded blocks kept in memory; 0: none */
+	/* Of the files of the cache log, CACHE_QUOTA_MIN at least; 0: no limit.  The
+	 * files never take more than this and one of them. */
+	uint64_t cache_quota;
 };
+#define CACHE_QUOTA_MIN (16u << 20)
 
 /*
  * Open the store in directory `dir` (which exists).  On success *out is owned
@@ -52,6 +56,8 @@ int store_cached(struct store *s, const struct multihash *name, struct block **o
 
 /* 1 or 0; *size (may be NULL) is its length in bytes.  Reads no data. */
 int store_has(struct store *s, const struct multihash *name, size_t *size);
+/* The same, but for a block in the keep log, which no quota takes away. */
+int store_keeps(struct store *s, const struct multihash *name, size_t *size);
 
 /*
  * Keep a block.  A block that is there already costs nothing.  Does not wait
@@ -59,6 +65,27 @@ int store_has(struct store *s, const struct multihash *name, size_t *size);
  * sync has failed every later put and sync fails too.
  */
 int store_put(struct store *s, struct block *b);
+
+/*
+ * Store a block that was fetched to be read, in the cache log: until newer ones
+ * need the room.  If the store lost it from the keep log, it goes back there.
+ * As store_put() else.
+ */
+int store_put_cached(struct store *s, struct block *b);
+
+/*
+ * Move a block from the cache log to the keep log: 0 if it is there now (or was),
+ * ERR_MISSING, or as store_put().
+ */
+int store_keep(struct store *s, const struct multihash *name);
+
+/*
+ * What is put or found by a put between the two stays until the second, whatever
+ * a gc does: whoever puts a tree holds the store from before its first block until
+ * its root is pinned.  Any number at a time, any thread.  0; -EROFS without STORE_WRITE.
+ */
+int store_hold(struct store *s);
+void store_unhold(struct store *s);
 
 /*
  * Keep bytes the caller has just hashed itself, without a copy into a block.  Small
@@ -86,6 +113,13 @@ int store_each(struct store *s, int (*each)(void *arg, const struct multihash *,
 int store_check(struct store *s, const struct multihash *name);
 
 /*
+ * Look through the index itself: ERR_CORRUPT if it was damaged, or an entry
+ * changed or lost; store_rebuild() mends it.  Beside a writer too.  Opening does so
+ * by itself.
+ */
+int store_check_index(struct store *s);
+
+/*
  * store_check(), and if it is damaged, keep it anew from memory, or else drop it,
  * so that it can be put again: ERR_MISSING then.  -EROFS without STORE_WRITE.
  */
@@ -98,6 +132,10 @@ struct store_stat {
 	uint64_t disk_bytes;	/* of segments and index */
 	uint64_t corrupt;	/* blocks found damaged and dropped since opening */
 	uint64_t cached_bytes;	/* in memory */
+	uint64_t cache_blocks, cache_bytes; /* in the cache log */
+	uint64_t cache_disk;	/* bytes of its files */
+	uint64_t cache_quota;	/* 0: none */
+	uint64_t evicted;	/* blocks dropped for it since opening */
 };
 void store_stat(struct store *s, struct store_stat *out);
 
@@ -108,6 +146,13 @@ void store_stat(struct store *s, struct store_stat *out);
  * -EBUSY, -ENOENT, ERR_NEWER, or an errno; the old index is there until then.
  */
 int store_rebuild(const char *dir, uint64_t *blocks, uint64_t *damaged);
+
+/*
+ * The index lies in a map of its file: damage that comes while it is open may end
+ * in a bus error or worse.  From here on such an end of this process writes
+ * `last_words`, which live for ever, to standard error, and exits with 1.
+ */
+void store_guard(const char *last_words);
 
 /* The store as a source of blocks; valid as long as the store. */
 struct block_source *store_source(struct store *s);

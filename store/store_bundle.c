@@ -46,7 +46,7 @@ static struct open_member *find_member(struct open_bundle *b, const struct recor
 static struct open_member *find_open(struct store *s, const struct record_name *name,
 				     struct open_bundle **in)
 {
-	if (name->piece || !s->open_blocks)
+	if (name->piece || name->log != LOG_KEEP || !s->open_blocks)
 		return NULL;
 	for (int i = 0; i < BUNDLES_OPEN; i++) {
 		struct open_member *m =
@@ -168,9 +168,10 @@ static bool fits(const struct open_bundle *b, const struct record_name *name, si
 
 /* Add a block that fits, unless it came by another thread meanwhile. */
 static int add(struct store *s, struct open_bundle *b, const struct record_name *name,
-	       const uint8_t *data, size_t len)
+	       const uint8_t *data, size_t len, const struct place *moved)
 {
 	struct open_member *m = &b->members[b->n];
+	struct pending_entry *now;
 	struct place at;
 	int r;
 
@@ -185,7 +186,10 @@ static int add(struct store *s, struct open_bundle *b, const struct record_name 
 
 	pthread_mutex_lock(&s->lock);
 	r = s->failed;
-	if (!r && !store_find_pending(s, name) && !store_find_open(s, name, &at)) {
+	now = store_find_pending(s, name);
+	if (now && moved && place_same(&now->at, moved))
+		now = NULL;
+	if (!r && !now && !store_find_open(s, name, &at)) {
 		uint16_t *slot = &b->slots[name->hash % BUNDLE_MEMBERS];
 
 		*m = (struct open_member){ name->hash, b->bytes, (uint32_t)len,
@@ -205,13 +209,13 @@ static int add(struct store *s, struct open_bundle *b, const struct record_name 
 }
 
 int store_put_bundled(struct store *s, const struct record_name *name, const uint8_t *data,
-		      size_t len)
+		      size_t len, const struct place *moved)
 {
 	struct open_bundle *b = take(s);
 	int r = fits(b, name, len) ? 0 : close_bundle(s, b);
 
 	if (!r)
-		r = add(s, b, name, data, len);
+		r = add(s, b, name, data, len, moved);
 	pthread_mutex_unlock(&b->busy);
 	return r;
 }

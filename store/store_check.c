@@ -23,11 +23,11 @@ static int check_place(struct store *s, const struct multihash *name,
 }
 
 /* The same, and where it was. */
-static int check(struct store *s, const struct multihash *name,
-		 const struct record_name *key, struct place *at)
+static int check(struct store *s, const struct multihash *name, struct record_name *key,
+		 struct place *at)
 {
 	struct place before;
-	int r = store_find(s, key, at), found;
+	int r = store_find_any(s, key, at), found;
 
 	if (r <= 0)
 		return r < 0 ? r : ERR_MISSING;
@@ -37,7 +37,7 @@ static int check(struct store *s, const struct multihash *name,
 			return r;
 		/* A writer may have moved or dropped it under our eyes. */
 		before = *at;
-		found = store_find(s, key, at);
+		found = store_find_any(s, key, at);
 		if (found <= 0)
 			return found < 0 ? found : ERR_MISSING;
 	} while (at->segment != before.segment || at->offset != before.offset);
@@ -76,4 +76,14 @@ int store_mend(struct store *s, const struct multihash *name)
 		r = store_put_bytes(s, name, kept->data, kept->size);
 	block_unref(kept);
 	return r;
+}
+
+int store_check_index(struct store *s)
+{
+	return index_check(s->index);
+}
+
+void store_guard(const char *last_words)
+{
+	index_guard(last_words);
 }

@@ -11,10 +11,10 @@
  */
 #include "store/error.h"
 #include "store/log.h"
+#include "store/signals.h"
 #include "store/store_internal.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,7 +48,7 @@ static int sync_files(struct segment *list)
 
 int store_flush(struct store *s)
 {
-	struct segment *sealed, *active;
+	struct segment *sealed, *active[LOGS];
 	bool dir_dirty;
 	int r;
 
@@ -63,25 +63,29 @@ int store_flush(struct store *s)
 		s->filling = s->flushing;
 		s->flushing = t;
 		s->flush_puts = s->puts;
-		s->flush_tail = s->tail;
+		for (int i = 0; i < LOGS; i++)
+			s->flush_tail[i] = s->logs[i].tail;
 	}
 	sealed = s->sealed;
 	s->sealed = NULL;
-	active = s->active ? segment_ref(s->active) : NULL;
+	for (int i = 0; i < LOGS; i++)
+		active[i] = s->logs[i].active ? segment_ref(s->logs[i].active) : NULL;
 	dir_dirty = s->dir_dirty;
 	s->dir_dirty = false;
 	pthread_mutex_unlock(&s->lock);
 
 	r = sync_files(sealed);
-	if (!r && active && fdatasync(active->fd) < 0)
-		r = -errno;
-	segment_unref(active);
+	for (int i = 0; i < LOGS; i++) {
+		if (!r && active[i] && fdatasync(active[i]->fd) < 0)
+			r = -errno;
+		segment_unref(active[i]);
+	}
 	if (!r && dir_dirty && fsync(s->segments.dir) < 0)
 		r = -errno;
 	bool synced = !r;
 	if (!r) {
 		pending_sort(s->flushing);
-		r = index_commit(s->index, s->flushing, &s->flush_tail);
+		r = index_commit(s->index, s->flushing, s->flush_tail);
 	}
 
 	pthread_mutex_lock(&s->lock);
@@ -114,17 +118,29 @@ int store_flush(struct store *s)
 }
 
 /* Let the disk begin with what was appended, so that a sync has less to do. */
-static void write_back(struct store *s)
+static void write_back(struct store *s, struct log *l)
 {
-	struct segment *g = segment_ref(s->active);
-	uint32_t from = s->kicked, to = s->tail.offset;
+	struct segment *g = segment_ref(l->active);
+	uint32_t from = l->kicked, to = l->tail.offset;
 
-	s->kicked = to;
+	l->kicked = to;
 	pthread_mutex_unlock(&s->lock);
 	/* Only a hint: an error shows in the sync. */
 	(void)!sync_file_range(g->fd, from, to - from, SYNC_FILE_RANGE_WRITE);
 	segment_unref(g);
 	pthread_mutex_lock(&s->lock);
+}
+
+/* A log of which the disk has not been told in a while. */
+static struct log *to_write_back(struct store *s)
+{
+	for (int i = 0; i < LOGS; i++) {
+		struct log *l = &s->logs[i];
+
+		if (l->active && l->tail.offset - l->kicked >= WRITEBACK_BYTES)
+			return l;
+	}
+	return NULL;
 }
 
 static void wait_until(struct store *s, int64_t ms)
@@ -159,8 +175,8 @@ static void *flusher(void *arg)
 			pthread_mutex_unlock(&s->lock);
 			store_flush(s);
 			pthread_mutex_lock(&s->lock);
-		} else if (s->active && s->tail.offset - s->kicked >= WRITEBACK_BYTES) {
-			write_back(s);
+		} else if (to_write_back(s)) {
+			write_back(s, to_write_back(s));
 		} else {
 			wait_until(s, due);
 		}
@@ -171,14 +187,12 @@ static void *flusher(void *arg)
 
 int store_flusher_start(struct store *s)
 {
-	sigset_t all, old;
+	sigset_t before;
 	int rc;
 
-	/* Signals are for the threads that expect them. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_block(&before);
 	rc = pthread_create(&s->flusher, NULL, flusher, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	signals_restore(&before);
 	if (rc)
 		return -rc;
 	s->running = true;

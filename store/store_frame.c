@@ -244,3 +244,16 @@ int store_read_member(struct store *s, const struct record_name *name,
 	store_frame_done(s, f);
 	return r;
 }
+
+uint64_t store_room_of(struct store *s, size_t name_size, const struct place *at)
+{
+	uint32_t all = 0;
+
+	if (at->kind != RECORD_BUNDLE)
+		return record_span((uint32_t)name_size, at->stored);
+	/* What is damaged counts as a whole: it is not worth less than it takes. */
+	if (segment_bundle_size(&s->segments, at, &all) < 0 || all < at->size)
+		return record_span(BUNDLE_NAME, at->stored);
+	return all ? (uint64_t)record_span(BUNDLE_NAME, at->stored) * at->size / all
+		   : bundle_entry_size(name_size);
+}

@@ -3,16 +3,23 @@
  * blocks into pieces and makes them of pieces again; store_stream.c does that
  * across the leaves of a file; store_bundle.c gathers small blocks into bundles, and
  * store_frame.c reads them; store_append.c puts; store_flush.c makes durable; store_recover.c learns from the segments
- * what the index does not know; store_layout.c knows the directory.
+ * what the index does not know; store_layout.c knows the directory; store_evict.c keeps the cache log within its quota;
+ * gc.c and gc_compact.c take away what nobody needs, minding what store_use.c knows to be in use.
  *
  * A block goes   segment -> pending table -> (fsync) -> index,   and is looked
  * for in the tables first, so that it is never out of sight.  There are two
  * tables: puts fill one while a flush commits the other.  A small block lies in an
  * open bundle before it is in a segment.
  *
- * Locks, in the order they may be taken: busy of an open bundle, append, lock, those
- * of the parts.
- * Nothing waits for the disk under `lock`.
+ * There are two logs, each with its own segments and its own end.  What is in the keep log never needs anything
+ * of the cache log, whose blocks are whole, raw, and in an index table of their own.
+ *
+ * Locks, in the order they may be taken: use, busy of an open bundle, append of a log
+ * (of one at a time), lock, those of the parts.  Nothing waits for the disk under `lock`.
+ *
+ * A place that was found may vanish before it is read: its block was moved, and
+ * the index named the new place before; or dropped.  So who fails to read looks
+ * it up again, and only what is still said to be there is damaged.
  */
 #ifndef STORE_STORE_INTERNAL_H
 #define STORE_STORE_INTERNAL_H
@@ -20,6 +27,7 @@
 #include "store/bundle.h"
 #include "store/cache.h"
 #include "store/index.h"
+#include "store/nameset.h"
 #include "store/pack.h"
 #include "store/pending.h"
 #include "store/recipe.h"
@@ -27,6 +35,8 @@
 #include "store/store.h"
 
 #define STORE_VERSION 2
+/* Names that holders are expected to put; more of them keep more garbage. */
+#define USED_EXPECTED (1u << 20)
 
 /* A flush begins at that much, or a second after the first block. */
 #define FLUSH_BYTES    (64u << 20)
@@ -84,6 +94,23 @@ struct frames {
 	uint64_t clock;
 };
 
+/* One of the two logs. */
+struct log {
+	uint8_t number;
+	pthread_mutex_t append; /* held while a record is written */
+	/* Changed under append and lock: */
+	struct segment *active;
+	struct mark tail; /* where the next record goes */
+	uint32_t kicked;  /* the tail when the disk was last set to work */
+};
+
+/* A segment of the cache log, the oldest first. */
+struct cached_segment {
+	uint32_t number;
+	uint64_t bytes;
+	uint64_t *read; /* a bit for each stretch that was read since; may be NULL */
+};
+
 struct store {
 	struct block_source source;
 	char *path; /* of the directory, for messages */
@@ -104,28 +131,44 @@ struct store {
 	struct open_bundle bundles[BUNDLES_OPEN];
 	struct frames frames;
 
-	/* Appending: held while a record is written. */
-	pthread_mutex_t append;
+	struct log logs[LOGS];
+
+	/*
+	 * What is in use (store_use.c): held to read by whoever finds a block and
+	 * counts on it, to write while blocks that nobody needs are dropped.
+	 */
+	pthread_rwlock_t use;
+	struct nameset *used; /* names put or found since holders or a gc are there */
+	pthread_mutex_t hold_lock;
+	unsigned holders; /* under hold_lock */
+	bool collecting;  /* changed under both */
+	struct gc_mark *marked; /* while collecting, once complete; under `use` */
+	struct gc_roots *roots; /* under roots_lock */
+	pthread_mutex_t roots_lock;
+	atomic_uint roots_changed;
 
 	pthread_mutex_t lock;
 	pthread_cond_t work, done; /* for the flusher; for those who wait for it */
 	struct pending tables[2];
 	struct pending *filling, *flushing;
 	struct pending bad;     /* places found damaged; the index may name them yet */
-	struct segment *active; /* changed under append and lock */
-	struct mark tail;       /* where the next record goes */
+	uint32_t last_number;   /* of the segments ever made */
 	struct segment *sealed; /* full ones that were not synced yet */
+	struct cached_segment *cached; /* of the cache log, but for the active one */
+	size_t n_cached, room_cached;
+	uint64_t cached_disk;   /* bytes of the cache log's files */
+	uint64_t cache_quota;   /* 0: none */
+	uint64_t evicted;       /* blocks */
 	bool dir_dirty;         /* a segment file was made, and not yet synced */
 	uint64_t segment_bytes; /* of all files */
 	uint64_t open_blocks, open_bytes; /* in open bundles */
-	uint32_t kicked;        /* the tail when the disk was last set to work */
 	int64_t first_put;      /* ms; when the first came that was not flushed */
 	int64_t retry_at;       /* ms; not to flush before, unless asked */
 
 	/* Puts are counted; `durable` is how many are on disk. */
 	uint64_t puts, durable, wanted;
 	uint64_t flush_puts; /* what the present flush covers */
-	struct mark flush_tail;
+	struct mark flush_tail[LOGS];
 	uint64_t rounds; /* flushes begun */
 	uint64_t failed_round;
 	int round_error; /* of failed_round */
@@ -144,8 +187,17 @@ int64_t store_now_ms(void);
 bool store_no_space(int r);
 /* The live entry of a name in the tables, or NULL.  Under `lock`. */
 struct pending_entry *store_find_pending(struct store *s, const struct record_name *name);
-/* The place of a name: 1, 0, or an error. */
+/* The place of a name in its log: 1, 0, or an error. */
 int store_find(struct store *s, const struct record_name *name, struct place *out);
+/* The place of a block in either log, whose name it becomes. */
+int store_find_any(struct store *s, struct record_name *name, struct place *out);
+/* Is it still there?  1, 0, or an error; if not, *at is where it is now, and *found
+ * whether it is anywhere. */
+int store_moved(struct store *s, const struct record_name *name, struct place *at, bool *found);
+bool place_same(const struct place *a, const struct place *b);
+/* A block from the disk, past the cache in memory.  `key` is its name. */
+int store_load(struct store *s, struct record_name *key, const struct multihash *name,
+	       struct block **out);
 
 /* Forget a record that is not what it should be, and say so once. */
 void store_drop(struct store *s, const struct record_name *name, const struct place *at);
@@ -156,6 +208,8 @@ void store_packer_done(struct store *s, struct packer *p);
 /* The bytes of a block (at->size of them) that lies or is described at a place. */
 int store_read(struct store *s, const struct record_name *name, const struct place *at,
 	       uint8_t *out);
+int store_read_recipe(struct store *s, const struct record_name *name,
+		      const struct place *at, struct recipe *out);
 /* 0 if all pieces of the recipe there are known, else ERR_CORRUPT. */
 int store_recipe_whole(struct store *s, const struct record_name *name,
 		       const struct place *at);
@@ -173,11 +227,21 @@ int store_put_cut(struct store *s, struct packer *p, const struct record_name *n
  * thread; or an error. */
 int store_append(struct store *s, const struct record_name *name, uint8_t kind,
 		 const struct packed *packed, size_t size);
+/* Write a record that lay at `old` anew, at the end of the keep log: 0; 1 if it is
+ * no longer there; or an error. */
+int store_append_moved(struct store *s, const struct record_name *name,
+		       const struct record *rec, const void *data, const struct place *old);
+/* The same within the cache log, by whoever has its append lock. */
+int store_append_again(struct store *s, const struct record_name *name,
+		       const struct record *rec, const void *data);
+/* Go on in a new file.  Under the log's append lock. */
+int store_next_segment(struct store *s, struct log *l);
 /* Note a name that lies in a segment.  Under `lock`. */
 int store_note(struct store *s, const struct record_name *name, const struct place *at);
-/* All names of what lies before `offset` of the active segment are noted; `stored`
- * bytes have come with them.  Under `lock`. */
-void store_noted(struct store *s, uint32_t offset, uint32_t stored);
+/* All names of what lies before that place of a log are noted; `stored` bytes have
+ * come with them.  Under `lock`. */
+void store_noted(struct store *s, struct log *l, uint32_t segment, uint32_t offset,
+		 uint32_t stored);
 /*
  * Append a bundle: its header without the check of the stored bytes, what stands in
  * the place of its name, and the stored bytes, whose table is `table`.  All members
@@ -189,9 +253,10 @@ int store_append_bundle(struct store *s, struct record *rec, const uint8_t name[
 /* store_bundle.c: small blocks on their way into a segment. */
 int store_bundles_init(struct store *s);
 void store_bundles_release(struct store *s);
-/* Keep a block of at most BUNDLED_MAX bytes that is not in the store. */
+/* Keep a block of at most BUNDLED_MAX bytes that is not in the store; or, with `moved`,
+ * only there, from where it is to be moved. */
 int store_put_bundled(struct store *s, const struct record_name *name, const uint8_t *data,
-		      size_t len);
+		      size_t len, const struct place *moved);
 /* Its place, if it lies in an open bundle: true.  Under `lock`. */
 bool store_find_open(struct store *s, const struct record_name *name, struct place *out);
 /* Its bytes (`size` of them), if it still lies in one: 0, else ERR_MISSING. */
@@ -211,6 +276,8 @@ void store_frames_release(struct store *s);
 /* The bundle at the place of a member: *out is to be given back.  `fresh`: as it is
  * on the disk now.  ERR_CORRUPT, or an I/O error. */
 int store_frame(struct store *s, const struct place *at, bool fresh, struct frame **out);
+/* The room that a name takes in a segment: of a member, its share of the bundle. */
+uint64_t store_room_of(struct store *s, size_t name_size, const struct place *at);
 void store_frame_done(struct store *s, struct frame *f);
 /* A member's bytes, at->size of them. */
 int store_read_member(struct store *s, const struct record_name *name,
@@ -220,6 +287,25 @@ int store_read_member(struct store *s, const struct record_name *name,
 int store_flush(struct store *s); /* one round; by one thread at a time */
 int store_flusher_start(struct store *s);
 void store_flusher_stop(struct store *s); /* flushes what is left */
+
+/* store_evict.c */
+uint32_t store_cache_segment(const struct store *s); /* bytes of a file, at most */
+/* A file of the cache log that gets no more.  Under `lock`.  0 or -ENOMEM. */
+int store_cached_add(struct store *s, uint32_t number, uint64_t bytes);
+/* Make room for one more file.  Under the cache log's append lock. */
+int store_evict(struct store *s);
+bool store_cache_full(struct store *s); /* more than the quota is there */
+/* A block was read at a place of the cache log. */
+void store_cached_read(struct store *s, const struct place *at);
+void store_cached_free(struct store *s);
+
+/* store_use.c: whoever puts says first what it counts on, and looks for it then, between
+ * begin and end. */
+void store_use_begin(struct store *s);
+void store_use(struct store *s, const struct record_name *name);
+void store_use_end(struct store *s);
+/* Used, and found there, all at once: as store_find(). */
+int store_find_used(struct store *s, const struct record_name *name, struct place *out);
 
 /* store_recover.c: index what lies behind the mark, cut the torn end off. */
 int store_recover(struct store *s);

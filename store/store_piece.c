@@ -53,7 +53,28 @@ static int read_plain(struct store *s, struct packer *p, const struct record_nam
 	return raw ? ERR_CORRUPT : unpack(p, encoding, stored, at->stored, out, at->size);
 }
 
-/* One range of a recipe.  ERR_CORRUPT: the piece is not there, or no more. */
+/* A piece, from where it is said to be.  ERR_CORRUPT: it is not there, or no more. */
+static int read_piece(struct store *s, struct packer *p, const struct record_name *name,
+		      struct place *at, uint8_t *out)
+{
+	bool found = true;
+	int r, moved;
+
+	do {
+		if (!found || at->kind != RECORD_PIECE || at->size != piece_size(name->bytes))
+			return ERR_CORRUPT;
+		r = read_plain(s, p, name, at, out);
+		if (r != ERR_CORRUPT)
+			return r;
+		moved = store_moved(s, name, at, &found);
+	} while (moved > 0);
+	if (moved < 0)
+		return moved;
+	store_drop(s, name, at);
+	return ERR_CORRUPT;
+}
+
+/* One range of a recipe. */
 static int read_range(struct store *s, struct packer *p, const struct range *g,
 		      uint8_t *out)
 {
@@ -63,22 +84,18 @@ static int read_range(struct store *s, struct packer *p, const struct range *g,
 
 	record_name_of(&name, RECORD_PIECE, g->piece, PIECE_NAME, s->seed);
 	r = store_find(s, &name, &at);
-	if (r < 0)
-		return r;
-	if (!r || at.kind != RECORD_PIECE || at.size != piece_size(g->piece))
-		return ERR_CORRUPT;
+	if (r <= 0)
+		return r < 0 ? r : ERR_CORRUPT;
 	bool whole = g->len == at.size;
 	uint8_t *plain = whole ? out : packer_plain(p);
-	r = read_plain(s, p, &name, &at, plain);
-	if (r == ERR_CORRUPT)
-		store_drop(s, &name, &at);
+	r = read_piece(s, p, &name, &at, plain);
 	if (!r && !whole)
 		memcpy(out, plain + g->from, g->len);
 	return r;
 }
 
-static int read_recipe(struct store *s, const struct record_name *name,
-		       const struct place *at, struct recipe *out)
+int store_read_recipe(struct store *s, const struct record_name *name,
+		      const struct place *at, struct recipe *out)
 {
 	uint8_t bytes[RECIPE_MAX];
 	int r;
@@ -94,7 +111,7 @@ static int assemble(struct store *s, struct packer *p, const struct record_name 
 {
 	struct recipe recipe;
 	size_t done;
-	int r = read_recipe(s, name, at, &recipe);
+	int r = store_read_recipe(s, name, at, &recipe);
 
 	if (r < 0)
 		return r;
@@ -133,7 +150,7 @@ int store_recipe_whole(struct store *s, const struct record_name *name,
 		       const struct place *at)
 {
 	struct recipe recipe;
-	int r = read_recipe(s, name, at, &recipe);
+	int r = store_read_recipe(s, name, at, &recipe);
 
 	for (uint32_t i = 0; !r && i < recipe.n; i++) {
 		struct record_name piece;
@@ -154,11 +171,11 @@ static int same_bytes(struct store *s, struct packer *p, const struct record_nam
 {
 	int r;
 
+	struct place here = *at;
+
 	if (at->size != len)
 		return 0;
-	r = read_plain(s, p, name, at, packer_plain(p));
-	if (r == ERR_CORRUPT)
-		store_drop(s, name, at);
+	r = read_piece(s, p, name, &here, packer_plain(p));
 	return r < 0 ? r : !memcmp(packer_plain(p), data, len);
 }
 
@@ -173,7 +190,7 @@ int store_put_piece(struct store *s, struct packer *p, const void *data, size_t 
 	s->piece_name(name, data, len);
 	for (;;) {
 		record_name_of(&key, RECORD_PIECE, name, PIECE_NAME, s->seed);
-		r = store_find(s, &key, &at);
+		r = store_find_used(s, &key, &at);
 		if (r < 0)
 			return r;
 		if (r) {

@@ -47,14 +47,26 @@ static bool is_damage(int r)
 	return r == ERR_CORRUPT || r == ERR_MALFORMED || r == -ENOTSUP;
 }
 
+/* What is found in a segment of one log. */
+struct finding {
+	struct store *store;
+	uint8_t log;
+};
+
 static int note_found(void *arg, const uint8_t *name, size_t name_size,
-		      const struct place *at, uint32_t end, bool doubtful)
+		      const struct place *where, uint32_t end, bool doubtful)
 {
-	struct store *s = arg;
+	struct finding *f = arg;
+	struct store *s = f->store;
+	struct place copy = *where, *at = &copy;
 	struct record_name key;
 	int r = 0;
 
+	/* In the cache log lie whole blocks alone. */
+	if (f->log == LOG_CACHE && at->kind != RECORD_BLOCK)
+		return 0;
 	record_name_of(&key, at->kind, name, name_size, s->seed);
+	key.log = at->log = f->log;
 	if (doubtful && at->kind == RECORD_RECIPE)
 		r = check_recipe(s, &key, at);
 	if (r < 0)
@@ -62,7 +74,7 @@ static int note_found(void *arg, const uint8_t *name, size_t name_size,
 	pthread_mutex_lock(&s->lock);
 	r = store_note(s, &key, at);
 	if (!r)
-		store_noted(s, end, 0);
+		store_noted(s, &s->logs[f->log], at->segment, end, 0);
 	bool full = s->filling->n >= FLUSH_NAMES;
 	pthread_mutex_unlock(&s->lock);
 	return r < 0 || !full ? r : store_flush(s);
@@ -72,8 +84,11 @@ static int note_found(void *arg, const uint8_t *name, size_t name_size,
  * Index what segment `number` has from `from` on, and cut off what is behind
  * the last whole record.  It becomes the active one if it can be appended to.
  */
-static int recover_segment(struct store *s, uint32_t number, uint32_t from)
+static int recover_segment(struct store *s, uint32_t number, uint32_t from, uint8_t log)
 {
+	struct log *l = &s->logs[log];
+	struct finding found = { s, log };
+	int sealed = 0;
 	struct segment *g = NULL;
 	uint64_t damaged = 0;
 	uint32_t end = from;
@@ -99,15 +114,19 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 		goto out;
 	}
 	pthread_mutex_lock(&s->lock);
-	if (s->active) {
-		s->active->next = s->sealed;
-		s->sealed = s->active;
+	if (l->active) {
+		l->active->next = s->sealed;
+		s->sealed = l->active;
+		if (log == LOG_CACHE)
+			sealed = store_cached_add(s, l->active->number, segment_bytes(l->active));
 	}
-	s->active = g;
-	s->tail = (struct mark){ number, from };
+	l->active = g;
+	l->tail = (struct mark){ number, from };
 	pthread_mutex_unlock(&s->lock);
+	if (sealed < 0)
+		return sealed;
 
-	r = segment_scan(g, from, note_found, s, &end, &damaged);
+	r = segment_scan(g, from, note_found, &found, &end, &damaged);
 	if (r < 0)
 		return r;
 	if (st.st_size > end) {
@@ -119,12 +138,12 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from)
 	}
 	/* Behind damage, or without a header, nothing more is added; nor to a segment
 	 * of an older version. */
-	bool whole = !header && st.st_size >= end && !damaged;
+	bool whole = header >= 0 && st.st_size >= end && !damaged;
 	if (!whole)
 		log_line(LOG_WARN, "store %s: segment %08u is damaged", s->path, number);
 	pthread_mutex_lock(&s->lock);
-	s->tail = (struct mark){ number, whole && current ? end : SEGMENT_MAX };
-	s->kicked = s->tail.offset;
+	l->tail = (struct mark){ number, whole && current ? end : SEGMENT_MAX };
+	l->kicked = l->tail.offset;
 	pthread_mutex_unlock(&s->lock);
 	return 0;
 out:
@@ -132,27 +151,60 @@ out:
 	return r;
 }
 
+/* One file of those that are there. */
+static int recover_one(struct store *s, const struct mark covered[LOGS], uint32_t number)
+{
+	uint8_t log = LOG_KEEP;
+	uint64_t bytes = 0;
+	int r = segment_log(&s->segments, number, &log, &bytes);
+	const struct mark *m;
+
+	if (r < 0 && r != ERR_CORRUPT)
+		return r;
+	if (number > s->last_number)
+		s->last_number = number;
+	m = &covered[log];
+	if (r == ERR_CORRUPT && bytes < SEGMENT_HEADER && number < m->segment) {
+		/* On its way out when the power went. */
+		r = segment_remove(&s->segments, number);
+	} else if (number >= m->segment) {
+		r = recover_segment(s, number,
+				    number == m->segment ? m->offset : SEGMENT_HEADER, log);
+	} else if (r >= 0) {
+		pthread_mutex_lock(&s->lock);
+		r = log == LOG_CACHE ? store_cached_add(s, number, bytes) : 0;
+		pthread_mutex_unlock(&s->lock);
+	} else {
+		/* Damaged, and told when a block of it is read. */
+		r = 0;
+	}
+	/* Its torn end is cut by now. */
+	if (log == LOG_CACHE && !segment_log(&s->segments, number, &log, &bytes))
+		s->cached_disk += bytes;
+	return r;
+}
+
 int store_recover(struct store *s)
 {
+	struct mark covered[LOGS];
 	uint32_t *numbers = NULL;
-	struct mark covered;
 	size_t n = 0;
 	int r;
 
-	r = index_covered(s->index, &covered);
+	r = index_covered(s->index, covered);
 	if (r < 0)
 		return r;
 	r = segments_list(&s->segments, &numbers, &n, &s->segment_bytes);
 	if (r < 0)
 		return r;
 	/* Numbers are never used twice, even if a file has gone. */
-	s->tail = (struct mark){ covered.segment, SEGMENT_MAX };
+	for (int i = 0; i < LOGS; i++) {
+		s->logs[i].tail = (struct mark){ covered[i].segment, SEGMENT_MAX };
+		if (covered[i].segment > s->last_number)
+			s->last_number = covered[i].segment;
+	}
 	for (size_t i = 0; i < n; i++) {
-		if (numbers[i] < covered.segment)
-			continue;
-		bool first = numbers[i] == covered.segment;
-		r = recover_segment(s, numbers[i],
-				    first ? covered.offset : SEGMENT_HEADER);
+		r = recover_one(s, covered, numbers[i]);
 		if (r < 0)
 			goto out;
 	}
@@ -167,7 +219,8 @@ out:
 
 struct rebuild {
 	struct store *store; /* with the new index, and no flusher */
-	struct mark covered;
+	struct mark covered[LOGS];
+	uint8_t log; /* of the segment that is read */
 	uint32_t *damaged; /* segments */
 	size_t n_damaged;
 };
@@ -178,21 +231,25 @@ static int commit_found(struct rebuild *b)
 	int r;
 
 	pending_sort(found);
-	r = index_commit(b->store->index, found, &b->covered);
+	r = index_commit(b->store->index, found, b->covered);
 	pending_clear(found);
 	return r;
 }
 
 static int collect_found(void *arg, const uint8_t *name, size_t name_size,
-			 const struct place *at, uint32_t end, bool doubtful)
+			 const struct place *where, uint32_t end, bool doubtful)
 {
 	struct rebuild *b = arg;
+	struct place copy = *where, *at = &copy;
 	struct pending *found = b->store->filling;
 	struct record_name key;
 	int r;
 
 	/* Doubtful recipes are checked later, when all pieces are known. */
+	if (b->log == LOG_CACHE && at->kind != RECORD_BLOCK)
+		return 0;
 	record_name_of(&key, at->kind, name, name_size, 0);
+	key.log = at->log = b->log;
 	r = pending_add(found, &key, at);
 	return r < 0 || found->n < FLUSH_NAMES ? r : commit_found(b);
 }
@@ -244,9 +301,10 @@ static int rebuild_from(struct rebuild *b, uint64_t *damaged)
 		if (r < 0)
 			break;
 		r = read_header(g, &current);
+		b->log = r >= 0 ? (uint8_t)r : LOG_KEEP;
 		if (r == ERR_CORRUPT)
 			r = 0;
-		if (!r)
+		if (r >= 0)
 			r = segment_scan(g, SEGMENT_HEADER, collect_found, b, &end,
 					 &stepped);
 		if (!r && fdatasync(g->fd) < 0)
@@ -257,7 +315,7 @@ static int rebuild_from(struct rebuild *b, uint64_t *damaged)
 		*damaged += stepped;
 		if (stepped)
 			b->damaged[b->n_damaged++] = numbers[i];
-		b->covered = (struct mark){ numbers[i], end };
+		b->covered[b->log] = (struct mark){ numbers[i], end };
 	}
 	if (!r)
 		r = commit_found(b);

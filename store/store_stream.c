@@ -84,7 +84,7 @@ static int leaf_new(struct store_stream *st, const struct record_name *name,
 {
 	struct place at;
 	struct leaf *l;
-	int r = store_find(st->store, name, &at);
+	int r = store_find_used(st->store, name, &at);
 
 	*out = NULL;
 	if (r)

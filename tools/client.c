@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,7 +39,7 @@ struct ahead {
 };
 
 struct reader {
-	struct block_source source;
+	struct block_source source, local;
 	struct store *store; /* NULL if it cannot be opened */
 	struct client *client;
 	struct cid root;
@@ -429,6 +430,15 @@ static void reader_soon(struct block_source *self, const struct cid *cids, size_
 	}
 }
 
+static int local_get(struct block_source *self, const struct cid *cid, struct block **out)
+{
+	struct reader *r = (struct reader *)((char *)self - offsetof(struct reader, local));
+
+	if (interrupted)
+		return -ECANCELED;
+	return r->store ? store_get(r->store, &cid->hash, out) : ERR_MISSING;
+}
+
 int reader_open(struct reader **out, const char *repo, struct client *c,
 		const struct cid *root)
 {
@@ -437,6 +447,7 @@ int reader_open(struct reader **out, const char *repo, struct client *c,
 	if (!r)
 		return -ENOMEM;
 	r->source = (struct block_source){ .get = reader_get, .has = reader_has, .soon = reader_soon };
+	r->local = (struct block_source){ .get = local_get };
 	r->client = c;
 	r->root = *root;
 	int e = repo_store(repo, 0, 8 << 20, &r->store);
@@ -467,4 +478,14 @@ void reader_close(struct reader *r)
 struct block_source *reader_source(struct reader *r)
 {
 	return &r->source;
+}
+
+struct block_source *reader_local(struct reader *r)
+{
+	return &r->local;
+}
+
+void reader_turn(struct reader *r, const struct cid *root)
+{
+	r->root = *root;
 }

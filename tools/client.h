@@ -41,7 +41,7 @@ int client_put_all(struct client *c);
 int call_or_fail(struct context *cx, struct client *c, json_t *request, json_t **out);
 
 /*
- * Blocks of the tree `root`.  `c` may be NULL (no daemon): then what is not
+ * Blocks of the tree `root`.  One reader at a time in a process.  `c` may be NULL (no daemon): then what is not
  * local is ERR_MISSING.  get() waits.
  */
 struct reader;
@@ -49,6 +49,10 @@ int reader_open(struct reader **out, const char *repo, struct client *c,
 		const struct cid *root);
 void reader_close(struct reader *r);
 struct block_source *reader_source(struct reader *r);
+/* The same, but only what is here: else ERR_MISSING at once. */
+struct block_source *reader_local(struct reader *r);
+/* From here on blocks of another tree are read: it has other sources. */
+void reader_turn(struct reader *r, const struct cid *root);
 
 /* Set by SIGINT and SIGTERM once signals_catch() was called; makes the waits
  * above return -ECANCELED. */

@@ -7,6 +7,7 @@
 #include "store/error.h"
 #include "tools/add_options.h"
 #include "tools/client.h"
+#include "tools/pins.h"
 #include "tools/progress.h"
 #include "tools/provide.h"
 #include "tools/repo.h"
@@ -22,13 +23,14 @@
 
 struct adding {
 	struct context *cx;
-	bool quieter, no_provide, wrap, hash_only;
+	bool quieter, no_provide, no_pin, wrap, hash_only;
 	const char *stdin_name;
 	struct add_options options;
 	/* Where it goes: one of these, or neither if nothing is stored. */
 	struct client *client;
 	struct store *store;
 	struct seen *seen;
+	struct pins *pins;
 	struct block_sink to_client;
 	/* What was added, to be wrapped. */
 	struct import_named *named;
@@ -162,13 +164,18 @@ static int settle(struct adding *a, const struct cid *root)
 
 	if (a->hash_only)
 		return 0;
-	if (!a->client)
-		return a->no_provide ? 0 : provide_note(a->cx->repo, root);
+	if (!a->client) {
+		r = a->no_pin ? 0 : pins_add(a->pins, root, PIN_RECURSIVE, "");
+		if (r < 0 || a->no_provide)
+			return r;
+		return provide_note(a->cx->repo, root);
+	}
 	r = client_put_all(a->client);
 	if (r == 0)
 		r = client_call(a->client,
-				json_pack("{s:s, s:[s], s:b}", "cmd", "sync", "roots",
-					  cid_text(root, cid), "provide", !a->no_provide),
+				json_pack("{s:s, s:[s], s:b, s:b}", "cmd", "sync", "roots",
+					  cid_text(root, cid), "provide", !a->no_provide, "pin",
+					  !a->no_pin),
 				NULL, NULL, &reply, NULL);
 	json_decref(reply);
 	return r < 0 ? r : 0;
@@ -255,8 +262,9 @@ static int add_there(struct adding *a, const char *path)
 	}
 	progress_begin(&bar, "adding");
 	json_t *request = add_options_pack(&a->options);
-	json_t *where = json_pack("{s:s, s:s, s:b, s:b}", "cmd", "add", "path", full, "no_provide",
-				  a->no_provide || a->wrap, "progress", bar.shown);
+	json_t *where = json_pack("{s:s, s:s, s:b, s:b, s:b}", "cmd", "add", "path", full, "no_provide",
+				  a->no_provide || a->wrap, "no_pin", a->no_pin || a->wrap,
+				  "progress", bar.shown);
 	if (!request || !where || json_object_update(request, where) < 0) {
 		json_decref(request);
 		json_decref(where);
@@ -309,7 +317,7 @@ static int64_t number(const char *text, int base, int64_t max)
 
 enum { O_CID_VERSION = 256, O_RAW, O_LINKS, O_CHUNKER, O_HASH, O_PRESERVE, O_KEEP_MODE,
        O_KEEP_MTIME, O_MODE, O_MTIME, O_NSECS, O_EXCLUDE, O_NO_IGNORE, O_STDIN, O_STDIN_NAME,
-       O_NO_PROVIDE, O_HIDDEN };
+       O_NO_PROVIDE, O_PIN, O_NO_PIN, O_HIDDEN };
 
 static const struct option options[] = {
 	{ "quieter", no_argument, NULL, 'Q' },
@@ -319,6 +327,8 @@ static const struct option options[] = {
 	{ "profile", required_argument, NULL, 'p' },
 	{ "hidden", no_argument, NULL, O_HIDDEN },
 	{ "no-provide", no_argument, NULL, O_NO_PROVIDE },
+	{ "pin", optional_argument, NULL, O_PIN },
+	{ "no-pin", no_argument, NULL, O_NO_PIN },
 	{ "cid-version", required_argument, NULL, O_CID_VERSION },
 	{ "raw-leaves", optional_argument, NULL, O_RAW },
 	{ "max-links", required_argument, NULL, O_LINKS },
@@ -369,6 +379,14 @@ static int take_option(struct adding *a, int c, bool *from_stdin)
 		break;
 	case O_NO_PROVIDE:
 		a->no_provide = true;
+		break;
+	case O_PIN:
+		if (optarg && strcmp(optarg, "true") != 0 && strcmp(optarg, "false") != 0)
+			return misuse(cx, "--pin takes true or false");
+		a->no_pin = optarg && !strcmp(optarg, "false");
+		break;
+	case O_NO_PIN:
+		a->no_pin = true;
 		break;
 	case O_CID_VERSION:
 		o->cid_version = (int)number(optarg, 10, 1);
@@ -447,14 +465,21 @@ static int open_store(struct adding *a)
 
 	if (r)
 		return r;
-	if (client_open(&a->client, cx->repo) >= 0)
-		return 0;
+	if (client_open(&a->client, cx->repo) >= 0) {
+		json_t *reply = NULL;
+
+		/* What goes into one folder is pinned with it, at the end. */
+		r = a->wrap ? call_or_fail(cx, a->client, json_pack("{s:s}", "cmd", "hold"), &reply) : 0;
+		json_decref(reply);
+		return r;
+	}
 	a->client = NULL;
-	r = repo_store(cx->repo, STORE_WRITE, 0, &a->store);
+	r = repo_store_write(cx->repo, 0, &a->store);
 	if (r < 0)
 		return repo_store_fail(cx, r);
 	a->seen = repo_seen(cx->repo);
-	return 0;
+	r = repo_pins(cx->repo, true, &a->pins);
+	return r < 0 ? repo_pins_fail(cx, r) : 0;
 }
 
 static int add_all(struct adding *a, char **paths, int n, bool from_stdin)
@@ -502,10 +527,13 @@ int cmd_add(struct context *cx, int argc, char **argv)
 		status = misuse(cx, "--mtime-nsecs needs --mtime");
 	if (!status && (r = add_options_settle(&a.options, why)) < 0)
 		status = r == -EINVAL ? misuse(cx, "%s", why) : fail(cx, "%s", err_text(r));
+	/* What may go is not promised to anyone. */
+	a.no_provide |= a.no_pin;
 	if (!status)
 		status = add_all(&a, argv + optind, argc - optind, from_stdin);
 	client_close(a.client);
 	seen_close(a.seen);
+	pins_close(a.pins);
 	if (a.store && (r = store_close(a.store)) < 0 && !status)
 		status = fail(cx, "cannot close the store: %s", err_text(r));
 	for (size_t i = 0; i < a.n; i++)

@@ -5,6 +5,7 @@
 #include "store/error.h"
 #include "store/log.h"
 #include "tools/config.h"
+#include "tools/pins.h"
 #include "tools/provide.h"
 #include "tools/repo.h"
 #include "tools/server.h"
@@ -41,6 +42,21 @@ static void stop_network(struct daemon *d)
 	node_stop(d->node, on_node_stopped, d);
 }
 
+/* When mounts and snapshots have ended. */
+static void stop_if_quiet(struct daemon *d)
+{
+	if (d->stopping && !d->mounts && !d->keeper)
+		stop_network(d);
+}
+
+static void on_keeper_stopped(void *arg)
+{
+	struct daemon *d = arg;
+
+	d->keeper = NULL;
+	stop_if_quiet(d);
+}
+
 static void on_unmounted(void *arg)
 {
 	struct mounted *m = arg, **p;
@@ -52,8 +68,7 @@ static void on_unmounted(void *arg)
 	if (m->ended)
 		m->ended(m->ended_arg);
 	mounted_free(m);
-	if (d->stopping && !d->mounts)
-		stop_network(d);
+	stop_if_quiet(d);
 }
 
 int mounted_stop(struct mounted *m, void (*done)(void *arg), void *arg)
@@ -76,10 +91,8 @@ void daemon_stop(struct daemon *d)
 		return;
 	d->stopping = true;
 	server_stop(d->server);
-	if (!d->mounts) {
-		stop_network(d);
-		return;
-	}
+	waiting_stop(d->waiting);
+	keeper_stop(d->keeper, on_keeper_stopped, d);
 	for (m = d->mounts; m; m = next) {
 		next = m->next;
 		mounted_stop(m, NULL, NULL);
@@ -94,6 +107,17 @@ static void on_signal(uv_signal_t *s, int number)
 		_exit(128 + number);
 	e->again = true;
 	daemon_stop(&e->daemon);
+}
+
+/* Where threads of their own wait for blocks. */
+static int start_waiting(struct daemon *d)
+{
+	d->blocks = node_blocks(d->node, NULL);
+	int r = d->blocks ? waiting_new(&d->waiting, d->blocks) : -ENOMEM;
+
+	if (r == 0)
+		folders_set_waiting(d->folders, waiting_source(d->waiting));
+	return r;
 }
 
 static int start(struct context *cx, struct daemon *d)
@@ -127,9 +151,13 @@ static int start(struct context *cx, struct daemon *d)
 		status = fail(cx, "cannot start the network: %s", err_text(r));
 		goto out;
 	}
-	r = server_new(&d->server, d);
+	r = start_waiting(d);
+	if (r >= 0)
+		r = server_new(&d->server, d);
 	if (r >= 0)
 		r = provide_new(&d->provide, d->repo, &d->loop, d->node->routing);
+	if (r >= 0)
+		r = keeper_new(&d->keeper, d->folders, d->node);
 	if (r < 0) {
 		status = fail(cx, "cannot serve the control socket in %s: %s", d->repo, err_text(r));
 		if (d->server)
@@ -194,7 +222,7 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 		status = fail(cx, "cannot read the key in %s: %s", cx->repo, err_text(r));
 		goto out;
 	}
-	r = repo_store(cx->repo, STORE_WRITE, CACHE_BYTES, &d->store);
+	r = repo_store_write(cx->repo, CACHE_BYTES, &d->store);
 	if (r == -EBUSY) {
 		status = fail(cx, "another process uses %s: a daemon runs already? (see cairn status)", cx->repo);
 		goto out;
@@ -203,7 +231,20 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 		status = repo_store_fail(cx, r);
 		goto out;
 	}
+	r = folders_new(&d->folders, cx->repo, d->store);
+	if (r < 0) {
+		status = fail(cx, "cannot read the folders in %s: %s", cx->repo, err_text(r));
+		goto out;
+	}
 	d->seen = repo_seen(cx->repo);
+	r = repo_pins(cx->repo, true, &d->pins);
+	if (r < 0) {
+		seen_close(d->seen);
+		status = repo_pins_fail(cx, r);
+		goto out;
+	}
+	provided_roots_init(&d->provided, d->repo);
+	gc_roots_add(d->store, &d->provided.base);
 	uv_loop_init(&d->loop);
 	status = start(cx, d);
 	if (!status) {
@@ -219,7 +260,11 @@ int cmd_daemon(struct context *cx, int argc, char **argv)
 	}
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
+	folders_free(d->folders);
+	waiting_free(d->waiting);
+	node_blocks_free(d->blocks);
 	seen_close(d->seen);
+	pins_close(d->pins);
 	r = store_close(d->store);
 	d->store = NULL;
 	if (r < 0)

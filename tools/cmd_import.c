@@ -6,6 +6,7 @@
 #include "store/car_import.h"
 #include "store/error.h"
 #include "tools/client.h"
+#include "tools/pins.h"
 #include "tools/progress.h"
 #include "tools/provide.h"
 #include "tools/repo.h"
@@ -29,7 +30,8 @@ struct importing {
 	int fd;
 	struct client *client;
 	struct store *store;
-	bool no_provide;
+	struct pins *pins;
+	bool no_provide, pin;
 };
 
 #define FROM(member, p) ((struct importing *)((char *)(p) - offsetof(struct importing, member)))
@@ -99,8 +101,11 @@ static int store_open_either(struct context *cx, struct importing *im)
 	if (client_open(&im->client, cx->repo) >= 0)
 		return 0;
 	im->client = NULL;
-	int r = repo_store(cx->repo, STORE_WRITE, 0, &im->store);
-	return r < 0 ? repo_store_fail(cx, r) : 0;
+	int r = repo_store_write(cx->repo, 0, &im->store);
+	if (r < 0)
+		return repo_store_fail(cx, r);
+	r = repo_pins(cx->repo, true, &im->pins);
+	return r < 0 ? repo_pins_fail(cx, r) : 0;
 }
 
 /* All blocks are in the store, and durable. */
@@ -118,7 +123,7 @@ static int settle(struct importing *im)
 
 /* Which of these roots are not there, into `missing`; the others are promised. */
 static int settle_roots(struct context *cx, struct importing *im, json_t *roots, bool provide,
-			json_t *missing)
+			json_t *missing, json_t *partial)
 {
 	json_t *reply = NULL, *value;
 	struct cid cid;
@@ -127,10 +132,13 @@ static int settle_roots(struct context *cx, struct importing *im, json_t *roots,
 
 	if (im->client) {
 		r = client_call(im->client,
-				json_pack("{s:s, s:O, s:b}", "cmd", "sync", "roots", roots, "provide", provide),
+				json_pack("{s:s, s:O, s:b, s:b}", "cmd", "sync", "roots", roots, "provide",
+					  provide, "pin", im->pin),
 				NULL, NULL, &reply, NULL);
-		if (r >= 0)
+		if (r >= 0) {
 			json_array_extend(missing, json_object_get(reply, "missing"));
+			json_array_extend(partial, json_object_get(reply, "partial"));
+		}
 		json_decref(reply);
 		return r;
 	}
@@ -138,8 +146,14 @@ static int settle_roots(struct context *cx, struct importing *im, json_t *roots,
 		const char *text = json_string_value(value);
 		if (cid_parse(&cid, text, strlen(text)) < 0 || source_has(store_source(im->store), &cid) <= 0)
 			json_array_append(missing, value);
-		else if (provide && r >= 0)
+		else if (im->pin && r >= 0)
+			r = pin_tree(im->store, im->pins, &cid, "");
+		if (r == ERR_MISSING) {
+			json_array_append(partial, value);
+			r = 0;
+		} else if (provide && r >= 0 && source_has(store_source(im->store), &cid) > 0) {
 			r = provide_note(cx->repo, &cid);
+		}
 	}
 	return r;
 }
@@ -147,16 +161,21 @@ static int settle_roots(struct context *cx, struct importing *im, json_t *roots,
 /* A header may name a million roots, so only --json keeps them all in mind. */
 struct told {
 	json_t *all, *missing;
-	uint64_t n_missing;
+	uint64_t n_missing, n_partial;
 	char first_missing[CID_TEXT_MAX];
 };
 
 static int tell_batch(struct context *cx, struct importing *im, json_t *batch, bool provide,
 		      struct told *told)
 {
-	json_t *missing = json_array(), *value;
+	json_t *missing = json_array(), *partial = json_array(), *value;
 	size_t i;
-	int r = missing ? settle_roots(cx, im, batch, provide, missing) : -ENOMEM;
+	int r = missing && partial ? settle_roots(cx, im, batch, provide, missing, partial) : -ENOMEM;
+
+	json_array_foreach(partial, i, value)
+		fprintf(stderr, "cairn import: %s is not pinned: not all of it is here\n",
+			json_string_value(value));
+	told->n_partial += json_array_size(partial);
 
 	if (r >= 0 && json_array_size(missing) && !told->n_missing)
 		snprintf(told->first_missing, sizeof told->first_missing, "%s",
@@ -168,6 +187,7 @@ static int tell_batch(struct context *cx, struct importing *im, json_t *batch, b
 		json_array_foreach(batch, i, value)
 			puts(json_string_value(value));
 	told->n_missing += json_array_size(missing);
+	json_decref(partial);
 	json_decref(missing);
 	json_array_clear(batch);
 	return r;
@@ -208,6 +228,8 @@ static int print_roots(struct context *cx, struct importing *im, const char *pat
 	if (!status && told.n_missing)
 		status = fail(cx, "%s: its root %s is neither in the file nor here; its %llu blocks are kept", path,
 			      told.first_missing, (unsigned long long)result->blocks);
+	else if (!status && told.n_partial)
+		status = EXIT_FAILED;
 out:
 	json_decref(told.all);
 	json_decref(told.missing);
@@ -236,7 +258,9 @@ static int import_fail(struct context *cx, const char *path, struct car_reader *
 
 int cmd_import(struct context *cx, int argc, char **argv)
 {
-	static const struct option options[] = { { "no-provide", no_argument, NULL, 'n' }, { 0 } };
+	static const struct option options[] = { { "no-provide", no_argument, NULL, 'n' },
+						 { "pin", no_argument, NULL, 'p' },
+						 { 0 } };
 	struct importing im = { .fd = -1 };
 	struct watching w = { 0 };
 	struct car_import_options io = { .cancel = &interrupted, .progress = &w.counts };
@@ -247,9 +271,12 @@ int cmd_import(struct context *cx, int argc, char **argv)
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'n')
+		if (c == 'n')
+			im.no_provide = true;
+		else if (c == 'p')
+			im.pin = true;
+		else
 			return misuse(cx, "unknown option '%s'", argv[optind - 1]);
-		im.no_provide = true;
 	}
 	if (optind + 1 != argc)
 		return misuse(cx, "one CAR file is needed, or - for standard input");
@@ -287,6 +314,7 @@ int cmd_import(struct context *cx, int argc, char **argv)
 out:
 	car_close(reader);
 	client_close(im.client);
+	pins_close(im.pins);
 	if (im.store && (r = store_close(im.store)) < 0 && !status)
 		status = fail(cx, "cannot close the store: %s", err_text(r));
 	if (im.fd > STDIN_FILENO)

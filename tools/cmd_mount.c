@@ -1,8 +1,10 @@
 /* cairn mount and cairn umount: the daemon mounts; it is started if none runs. */
+#include "fs/folder_ref.h"
 #include "store/error.h"
 #include "tools/client.h"
 #include "tools/ref.h"
 #include "tools/repo.h"
+#include "tools/source.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -57,15 +59,41 @@ static int start_daemon(struct context *cx)
 	return strstr(line, "ready\n") ? 0 : -ESRCH;
 }
 
+/* Is there one of this name in the repository?  A file of that name is ./NAME. */
+static bool is_folder(struct context *cx, const char *name)
+{
+	char path[PATH_MAX];
+
+	return folder_name_ok(name) &&
+	       snprintf(path, sizeof path, "%s/folders/%s", cx->repo, name) < (int)sizeof path &&
+	       access(path, F_OK) == 0;
+}
+
+/* A snapshot, or a part of one: what it is does not change. */
+static int open_past(struct context *cx, const char *text, char out[16 + CID_TEXT_MAX])
+{
+	struct opened o;
+	int status = source_open(cx, text, &o);
+
+	strcpy(out, "/ipfs/");
+	if (!status)
+		cid_text(&o.cid, out + strlen(out));
+	source_close(&o);
+	return status;
+}
+
 int cmd_mount(struct context *cx, int argc, char **argv)
 {
 	static const struct option options[] = { { "timeout", required_argument, NULL, 't' },
 						 { "allow-other", no_argument, NULL, 'a' },
+						 { "suid", no_argument, NULL, 's' },
+						 { "dev", no_argument, NULL, 'd' },
 						 { 0 } };
-	char dir[PATH_MAX], car[PATH_MAX] = "", *end = "";
+	char past[16 + CID_TEXT_MAX], dir[PATH_MAX], car[PATH_MAX] = "", *end = "";
+	const char *folder = NULL;
 	struct ref ref;
 	double seconds = 0;
-	bool allow_other = false;
+	bool allow_other = false, suid = false, dev = false;
 	struct client *client;
 	json_t *reply = NULL;
 	int c, r, status;
@@ -76,6 +104,10 @@ int cmd_mount(struct context *cx, int argc, char **argv)
 			seconds = strtod(optarg, &end);
 		else if (c == 'a')
 			allow_other = true;
+		else if (c == 's')
+			suid = true;
+		else if (c == 'd')
+			dev = true;
 		else
 			return misuse(cx, "unknown option '%s'", argv[optind - 1]);
 		if (*end || seconds < 0 || seconds > 86400)
@@ -89,10 +121,22 @@ int cmd_mount(struct context *cx, int argc, char **argv)
 	if (status)
 		return status;
 	if (source && ref_parse(&ref, source) < 0) {
-		if (!realpath(source, car))
-			return misuse(cx, "'%s' is neither a CID, nor a name, nor a CAR file", source);
-		source = NULL;
+		if (is_folder(cx, source)) {
+			folder = source;
+			source = NULL;
+		} else if (source_known(cx, source)) {
+			status = open_past(cx, source, past);
+			if (status)
+				return status;
+			source = past;
+		} else if (!realpath(source, car)) {
+			return misuse(cx, "'%s' is neither a CID, nor a name, nor a folder, nor a CAR file", source);
+		} else {
+			source = NULL;
+		}
 	}
+	if ((suid || dev) && !folder)
+		return misuse(cx, "--suid and --dev are for folders");
 	/* A dead mount cannot be resolved: its parent can. */
 	if (!realpath(where, dir)) {
 		if (errno != ENOTCONN)
@@ -118,6 +162,11 @@ int cmd_mount(struct context *cx, int argc, char **argv)
 				    (json_int_t)(seconds * 1000), "allow_other", allow_other);
 	if (source && request)
 		json_object_set_new(request, "source", json_string(source));
+	if (folder && request) {
+		json_object_set_new(request, "folder", json_string(folder));
+		json_object_set_new(request, "suid", json_boolean(suid));
+		json_object_set_new(request, "dev", json_boolean(dev));
+	}
 	json_t *path = *car ? json_string(car) : NULL;
 	if (*car && (!path || !request)) {
 		json_decref(request);

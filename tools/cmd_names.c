@@ -1,9 +1,38 @@
 /* cairn publish and cairn resolve: signed names that point at trees. */
 #include "store/error.h"
 #include "tools/client.h"
+#include "tools/folder_ops.h"
+#include "tools/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* From now on each of its snapshots moves its own name. */
+static int publish_folder(struct context *cx, const char *name)
+{
+	struct client *client;
+	json_t *reply;
+	int status = folder_ask(cx, json_pack("{s:s, s:s, s:{s:s}}", "op", "config", "name", name,
+					      "set", "publish", "on"),
+				&reply);
+
+	if (status)
+		return status;
+	json_decref(reply);
+	status = folder_ask(cx, json_pack("{s:s, s:s}", "op", "find", "name", name), &reply);
+	if (status)
+		return status;
+	if (client_open(&client, cx->repo) < 0)
+		fprintf(stderr, "cairn publish: no daemon runs: others see it once one does\n");
+	else
+		client_close(client);
+	if (cx->json)
+		return print_json(reply);
+	puts(json_string_value(json_object_get(reply, "id")));
+	json_decref(reply);
+	return 0;
+}
 
 int cmd_publish(struct context *cx, int argc, char **argv)
 {
@@ -27,9 +56,11 @@ int cmd_publish(struct context *cx, int argc, char **argv)
 			return misuse(cx, "'%s' is not a number", optarg);
 	}
 	if (optind + 1 != argc)
-		return misuse(cx, "one CID is needed");
+		return misuse(cx, "one CID or folder is needed");
 	if (!(hours > 0 && hours <= 24 * 366) || !(seconds >= 0 && seconds <= 86400 * 366))
 		return misuse(cx, "the lifetime is more than 0 hours and at most a year, the TTL at most a year");
+	if (!strpbrk(argv[optind], "@/") && source_is_folder(cx, argv[optind]))
+		return publish_folder(cx, argv[optind]);
 	struct client *client = client_need(cx);
 	if (!client)
 		return EXIT_FAILED;

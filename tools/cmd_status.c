@@ -41,8 +41,13 @@ static void print_status(json_t *s)
 	printf("offered   %lld roots, %lld of them announced\n", at(s, "provided", "roots"),
 	       at(s, "provided", "announced"));
 	json_array_foreach(json_object_get(s, "mounts"), i, m) {
-		printf("mount     %s from %s", json_string_value(json_object_get(m, "dir")),
+		bool folder = json_is_true(json_object_get(m, "folder"));
+		printf("mount     %s from %s%s", json_string_value(json_object_get(m, "dir")), folder ? "folder " : "",
 		       *json_string_value(json_object_get(m, "source")) ? json_string_value(json_object_get(m, "source")) : "/ipfs and /ipns");
+		if (folder && at(m, NULL, "dirty_inodes"))
+			printf(", %lld changed since the last snapshot (%lld bytes)", at(m, NULL, "dirty_inodes"), at(m, NULL, "dirty_bytes"));
+		if (json_object_get(m, "failed"))
+			printf(", read-only now: %s", json_string_value(json_object_get(m, "failed")));
 		if (at(m, NULL, "parked"))
 			printf(", %lld requests waiting", at(m, NULL, "parked"));
 		putchar('\n');

@@ -69,7 +69,9 @@ int cmd_verify(struct context *cx, int argc, char **argv)
 	if (status)
 		return status;
 	signals_catch();
-	verify_guard();
+	/* What a process left that was killed is read in first. */
+	if (repo_store(cx->repo, STORE_WRITE, 0, &store) == 0)
+		store_close(store);
 	r = repo_store(cx->repo, 0, 0, &store);
 	if (r < 0)
 		return repo_store_fail(cx, r);

@@ -39,6 +39,9 @@ int print_json(json_t *value);
  * is a terminal. */
 void print_name(const char *name);
 
+/* The same, of what may be several lines: the first. */
+void print_line(const char *text);
+
 int cmd_init(struct context *cx, int argc, char **argv);
 int cmd_daemon(struct context *cx, int argc, char **argv);
 int cmd_stop(struct context *cx, int argc, char **argv);
@@ -53,8 +56,18 @@ int cmd_export(struct context *cx, int argc, char **argv);
 int cmd_import(struct context *cx, int argc, char **argv);
 int cmd_verify(struct context *cx, int argc, char **argv);
 int cmd_repair(struct context *cx, int argc, char **argv);
+int cmd_pin(struct context *cx, int argc, char **argv);
+int cmd_gc(struct context *cx, int argc, char **argv);
 int cmd_publish(struct context *cx, int argc, char **argv);
 int cmd_resolve(struct context *cx, int argc, char **argv);
+int cmd_folder(struct context *cx, int argc, char **argv);
+int cmd_snapshot(struct context *cx, int argc, char **argv);
+int cmd_log(struct context *cx, int argc, char **argv);
+int cmd_show(struct context *cx, int argc, char **argv);
+int cmd_diff(struct context *cx, int argc, char **argv);
+int cmd_restore(struct context *cx, int argc, char **argv);
+int cmd_checkout(struct context *cx, int argc, char **argv);
+int cmd_branch(struct context *cx, int argc, char **argv);
 int cmd_mount(struct context *cx, int argc, char **argv);
 int cmd_umount(struct context *cx, int argc, char **argv);
 int cmd_peers(struct context *cx, int argc, char **argv);

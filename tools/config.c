@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { KIND_ADDRS, KIND_CHOICE, KIND_PREFIX };
+enum kind { KIND_ADDRS, KIND_CHOICE, KIND_PREFIX, KIND_SIZE };
 
 static const struct setting {
 	const char *key;
@@ -19,6 +19,7 @@ static const struct setting {
 	{ "net.listen", KIND_ADDRS, "[\"/ip4/0.0.0.0/tcp/4001\",\"/ip6/::/tcp/4001\"]", NULL },
 	{ "net.bootstrap", KIND_ADDRS, "[]", NULL },
 	{ "net.dht", KIND_CHOICE, "\"auto\"", " auto server client " },
+	{ "cache.quota", KIND_SIZE, "\"10G\"", NULL },
 	{ "net.protocol-prefix", KIND_PREFIX, "\"/ipfs\"", NULL },
 };
 
@@ -39,6 +40,33 @@ const char *const *config_keys(void)
 	for (size_t i = 0; i < N_SETTINGS; i++)
 		keys[i] = settings[i].key;
 	return keys;
+}
+
+/* Bytes from text like 20G; "none" and "0" are 0.  0 or -EINVAL. */
+static int parse_size(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	char *end;
+
+	*out = 0;
+	if (!strcmp(text, "none"))
+		return 0;
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+	if (unit)
+		end++;
+	if (unit && !strcmp(end, "iB"))
+		end += 2;
+	else if (*end == 'B')
+		end++;
+	if (errno || *end || n > UINT64_MAX >> shift)
+		return -EINVAL;
+	*out = n << shift;
+	return 0;
 }
 
 /* 0, or -EINVAL with the reason. */
@@ -77,6 +105,16 @@ static int check(const struct setting *s, const json_t *value, char *why)
 		snprintf(word, sizeof word, " %s ", text ? text : "");
 		if (!text || !strstr(s->choices, word)) {
 			snprintf(why, 256, "%s is one of:%s", s->key, s->choices);
+			return -EINVAL;
+		}
+		return 0;
+	}
+	case KIND_SIZE: {
+		const char *text = json_string_value(value);
+		uint64_t n;
+		if (!text || parse_size(text, &n) < 0 || (n && n < CACHE_QUOTA_MIN)) {
+			snprintf(why, 256, "%s is a size of %u MiB or more, like 20G, or none", s->key,
+				 CACHE_QUOTA_MIN >> 20);
 			return -EINVAL;
 		}
 		return 0;
@@ -213,4 +251,14 @@ int config_addrs(json_t *config, const char *key, struct addr **out)
 		}
 	}
 	return (int)n;
+}
+
+uint64_t config_size(json_t *config, const char *key)
+{
+	const char *text = json_string_value(config_get(config, key));
+	uint64_t n = 0;
+
+	if (text)
+		parse_size(text, &n);
+	return n;
 }

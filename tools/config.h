@@ -24,6 +24,9 @@ int config_set(json_t *config, const char *key, int n, char **words, char *why);
 /* All keys in order, ended by NULL. */
 const char *const *config_keys(void);
 
+/* A size in bytes. */
+uint64_t config_size(json_t *config, const char *key);
+
 /* A list of multiaddrs, parsed; the caller frees.  The count or ERR_MALFORMED. */
 int config_addrs(json_t *config, const char *key, struct addr **out);
 

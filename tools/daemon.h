@@ -2,8 +2,11 @@
 #ifndef TOOLS_DAEMON_H
 #define TOOLS_DAEMON_H
 
+#include "fs/keeper.h"
+#include "fs/waiting.h"
 #include "fs/mount.h"
 #include "net/node.h"
+#include "tools/pins.h"
 
 #include <jansson.h>
 
@@ -34,6 +37,12 @@ struct daemon {
 	struct secret_key key;
 	struct store *store;
 	struct seen *seen; /* or NULL */
+	struct folders *folders;
+	struct keeper *keeper;
+	struct blocks *blocks;
+	struct waiting *waiting;
+	struct pins *pins;
+	struct provided_roots provided;
 	struct node *node;
 	struct server *server;
 	struct provide *provide;

@@ -23,7 +23,8 @@ struct adding {
 	struct import_result result;
 	char *path;
 	int code;
-	bool provide;
+	bool provide, pin;
+	const char *what; /* was being done when it failed */
 	/* The first thing that went wrong or was left out, for the message. */
 	pthread_mutex_t lock;
 	char *where;
@@ -47,7 +48,19 @@ static void add_thread(void *arg)
 {
 	struct adding *a = arg;
 
-	a->code = import_path(a->daemon->store, a->path, &a->options, &a->result);
+	struct daemon *d = a->daemon;
+
+	/* Until it is pinned, a gc must know that it is in use. */
+	a->what = "add";
+	a->code = store_hold(d->store);
+	if (a->code >= 0) {
+		a->code = import_path(d->store, a->path, &a->options, &a->result);
+		if (a->code >= 0 && a->pin) {
+			a->what = "pin";
+			a->code = pins_add(d->pins, &a->result.root, PIN_RECURSIVE, "");
+		}
+		store_unhold(d->store);
+	}
 	uv_async_send(&a->finished);
 }
 
@@ -89,7 +102,7 @@ static void on_added(uv_async_t *async)
 	uv_close((uv_handle_t *)&a->finished, on_add_closed);
 	uv_close((uv_handle_t *)&a->tick, on_add_closed);
 	if (a->code < 0) {
-		request_fail(a->rq, a->code, "cannot add %s: %s",
+		request_fail(a->rq, a->code, "cannot %s %s: %s", a->what,
 			     a->where && a->where_code == a->code ? a->where : a->path,
 			     err_text(a->code));
 		return;
@@ -146,6 +159,7 @@ void handle_add(struct request *rq)
 	a->daemon = d;
 	a->path = strdup(path);
 	a->provide = !json_is_true(json_object_get(rq->args, "no_provide"));
+	a->pin = !json_is_true(json_object_get(rq->args, "no_pin"));
 	if (json_is_true(json_object_get(rq->args, "progress")))
 		a->options.progress = &a->progress;
 	a->options.cancel = &a->cancel;

@@ -13,10 +13,11 @@ struct mounting {
 	struct request *rq;
 	struct mounted *m;
 	char *source; /* "/ipfs/..." or NULL */
-	/* Of a CAR file. */
+	/* Of a CAR file, or a folder. */
 	uv_work_t work;
 	char *path;
 	const char *why;
+	struct folder_use *use;
 	int result;
 };
 
@@ -130,10 +131,63 @@ static void on_scanned(uv_work_t *work, int status)
 	mounting_start(mg);
 }
 
+/* ---- folders ---- */
+
+static void open_folder(uv_work_t *work)
+{
+	struct mounting *mg = work->data;
+
+	mg->result = folders_use(mg->m->daemon->folders, mg->path, FOLDER_USE_MOUNT, &mg->use);
+}
+
+static void close_folder(uv_work_t *work)
+{
+	struct mounting *mg = work->data;
+
+	folder_unuse(mg->use);
+}
+
+static void on_folder_closed(uv_work_t *work, int status)
+{
+	struct mounting *mg = work->data;
+
+	mounting_fail(mg, -ESHUTDOWN, mg->path, "the daemon is stopping");
+}
+
+static void on_folder(uv_work_t *work, int status)
+{
+	struct mounting *mg = work->data;
+	struct daemon *d = mg->m->daemon;
+	json_t *args = mg->rq->args;
+	struct folder_mount_options o = {
+		.use = mg->use,
+		.dir = mg->m->dir,
+		.timeout_ms = (uint64_t)json_integer_value(json_object_get(args, "timeout_ms")),
+		.allow_other = json_is_true(json_object_get(args, "allow_other")),
+		.suid = json_is_true(json_object_get(args, "suid")),
+		.dev = json_is_true(json_object_get(args, "dev")),
+	};
+
+	if (mg->result < 0) {
+		mounting_fail(mg, mg->result, mg->path,
+			      mg->result == -ENOENT ? "there is no such folder: see `cairn folder list`"
+			      : mg->result == -EBUSY
+				      ? "it is mounted already: a folder has one mount (bind it elsewhere: `mount --bind`)"
+				      : err_text(mg->result));
+	} else if (d->stopping) {
+		if (uv_queue_work(&d->loop, &mg->work, close_folder, on_folder_closed) < 0) {
+			folder_unuse(mg->use); /* better slow than never */
+			on_folder_closed(&mg->work, 0);
+		}
+	} else {
+		folder_mount_start(d->node, &o, on_mounted, mg);
+	}
+}
+
 void handle_mount(struct request *rq)
 {
 	const char *dir = request_text(rq, "dir"), *source = request_text(rq, "source"),
-		   *car = request_text(rq, "car");
+		   *car = request_text(rq, "car"), *folder = request_text(rq, "folder");
 	struct daemon *d = rq->daemon;
 	struct ref ref;
 
@@ -152,7 +206,7 @@ void handle_mount(struct request *rq)
 	}
 	struct mounting *mg = calloc(1, sizeof *mg);
 	struct mounted *m = calloc(1, sizeof *m);
-	if (!mg || !m || !(m->dir = strdup(dir)) || (car && !(mg->path = strdup(car))) ||
+	if (!mg || !m || !(m->dir = strdup(dir)) || ((car || folder) && !(mg->path = strdup(car ? car : folder))) ||
 	    (source && !(mg->source = ref_text(&ref)))) {
 		if (mg)
 			mounting_free(mg);
@@ -165,10 +219,11 @@ void handle_mount(struct request *rq)
 	mg->rq = rq;
 	mg->m = m;
 	mg->work.data = mg;
-	if (!car)
+	if (!car && !folder)
 		mounting_start(mg);
-	else if (uv_queue_work(&d->loop, &mg->work, scan_car, on_scanned) < 0)
-		mounting_fail(mg, -ENOMEM, car, "out of memory");
+	else if (uv_queue_work(&d->loop, &mg->work, car ? scan_car : open_folder,
+			       car ? on_scanned : on_folder) < 0)
+		mounting_fail(mg, -ENOMEM, car ? car : folder, "out of memory");
 }
 
 static void on_unmounted(void *arg)

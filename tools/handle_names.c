@@ -61,6 +61,7 @@ void handle_publish(struct request *rq)
 	/* What a name points at is meant to be found. */
 	if (!ref.is_name)
 		provide_add(d->provide, &ref.cid);
+	gc_roots_changed(d->store);
 	names_publish(d->node->names, &d->key, value, &o, on_published, n);
 	free(value);
 }
@@ -68,7 +69,8 @@ void handle_publish(struct request *rq)
 static void on_resolved(void *arg, int result, const struct resolved *r)
 {
 	struct naming *n = arg;
-	char name[PEER_TEXT_MAX];
+	char name[PEER_TEXT_MAX], cid[CID_TEXT_MAX];
+	struct cid commit;
 	struct ref ref;
 
 	if (result < 0) {
@@ -93,10 +95,15 @@ static void on_resolved(void *arg, int result, const struct resolved *r)
 		free(n);
 		return;
 	}
-	request_reply(n->rq, json_pack("{s:s, s:I, s:I, s:I, s:b}", "value", r->value, "sequence",
-				       (json_int_t)r->record.sequence, "validity",
-				       (json_int_t)(r->record.validity_ms / 1000), "ttl",
-				       (json_int_t)(r->record.ttl_ns / 1000000000), "stale", r->stale));
+	json_t *reply = json_pack("{s:s, s:I, s:I, s:I, s:b, s:s}", "value", r->value, "sequence",
+				  (json_int_t)r->record.sequence, "validity",
+				  (json_int_t)(r->record.validity_ms / 1000), "ttl",
+				  (json_int_t)(r->record.ttl_ns / 1000000000), "stale", r->stale,
+				  "folder", peer_name_text(&n->name, name));
+	if (reply && r->record.extra_len &&
+	    cid_decode(&commit, r->record.extra, r->record.extra_len) == 0)
+		json_object_set_new(reply, "commit", json_string(cid_text(&commit, cid)));
+	request_reply(n->rq, reply);
 	free(n);
 }
 

@@ -173,6 +173,7 @@ void handle_ping(struct request *rq)
 struct search {
 	struct request *rq;
 	struct query *query;
+	bool others; /* than ourselves */
 	int found;
 };
 
@@ -181,6 +182,9 @@ static void on_provider(void *arg, const struct peer_id *p)
 	struct search *s = arg;
 	char id[PEER_TEXT_MAX], text[ADDR_TEXT_MAX];
 	struct addr list[16];
+
+	if (s->others && peer_equal(p, swarm_self(s->rq->daemon->node->swarm)))
+		return;
 	json_t *addrs = json_array();
 	int n = swarm_lookup(s->rq->daemon->node->swarm, p, list, 16);
 
@@ -220,6 +224,7 @@ void handle_providers(struct request *rq)
 		return;
 	}
 	s->rq = rq;
+	s->others = json_is_true(json_object_get(rq->args, "others"));
 	s->query = rq->daemon->offline
 			   ? NULL
 			   : routing_providers(rq->daemon->node->routing, &cid.hash,

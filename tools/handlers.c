@@ -56,10 +56,16 @@ static json_t *mounts(struct daemon *d)
 		mount_stat(m->mount, &st);
 		if (st.root.hash.size)
 			cid_text(&st.root, root);
-		json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:I, s:I}", "dir", m->dir,
-						     "source", m->car ? car_file_path(m->car) : st.source, "root", root, "parked",
-						     (json_int_t)st.parked, "inodes",
-						     (json_int_t)st.inodes));
+		json_t *line = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b}", "dir", m->dir, "source",
+					 m->car ? car_file_path(m->car) : st.source, "root", root,
+					 "parked", (json_int_t)st.parked, "inodes",
+					 (json_int_t)st.inodes, "folder", st.folder);
+		if (st.folder && line)
+			json_object_update_new(line, json_pack("{s:I, s:I, s:s*}", "dirty_inodes",
+							       (json_int_t)st.dirty_inodes, "dirty_bytes",
+							       (json_int_t)st.dirty_bytes, "failed",
+							       st.failed ? err_text(st.failed) : NULL));
+		json_array_append_new(out, line);
 	}
 	return out;
 }
@@ -161,7 +167,10 @@ static const struct {
 	{ "providers", handle_providers }, { "add", handle_add },
 	{ "publish", handle_publish },	   { "resolve", handle_resolve },
 	{ "mount", handle_mount },	   { "umount", handle_umount },
+	{ "folder", handle_folder },
 	{ "sync", handle_sync },	   { "mend", handle_mend },
+	{ "hold", handle_hold },	   { "pin", handle_pin },
+	{ "unpin", handle_unpin },	   { "gc", handle_gc },
 };
 
 request_fn handler_find(const char *cmd)

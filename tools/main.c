@@ -1,8 +1,10 @@
 /* The cairn command: the table of sub-commands, dispatch and help. */
 #include "tools/command.h"
 #include "store/log.h"
+#include "store/store.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@ static const struct command commands[] = {
 	  "  -n, --hash-only   print CIDs, store nothing\n"
 	  "  --jobs N          threads (default: one for each CPU)\n"
 	  "  --no-provide      do not tell the network that it is here\n"
+	  "  --no-pin          the next gc may take it away; it is not announced either\n"
 	  "What is taken:\n"
 	  "  --hidden          dot files inside folders too\n"
 	  "  --exclude RULE    leave out, as a line of .cairnignore would; repeatable\n"
@@ -59,11 +62,13 @@ static const struct command commands[] = {
 	  "  --since CID  only the blocks that this older tree lacks\n"
 	  "The same tree always gives the same bytes: CAR version 1, depth first, each block\n"
 	  "once, the root first.  `cairn import`, and every IPFS tool, reads it.\n" },
-	{ "import", cmd_import, "[--no-provide] [--json] FILE|-", "store the blocks of a CAR file, print its roots",
+	{ "import", cmd_import, "[--pin] [--no-provide] [--json] FILE|-", "store the blocks of a CAR file, print its roots",
+	  "  --pin          pin its roots, so that a gc leaves them\n"
 	  "  --no-provide   do not tell the network that they are here\n"
 	  "Takes versions 1 and 2, also from a pipe.  Every block is checked against its CID;\n"
 	  "those before an error are kept.\n" },
-	{ "stat", cmd_stat, "[--json] [SOURCE]", "about one object, or about the store", NULL },
+	{ "stat", cmd_stat, "[--pins] [--json] [SOURCE]", "about one object, or about the store",
+	  "  --pins   what each pin holds, and what of it no other does\n" },
 	{ "verify", cmd_verify, "[--sample N%] [--json]", "read every block, and compare it with its name",
 	  "  --sample N%   so many of them, chosen by chance\n"
 	  "Prints the names of damaged blocks, and exits with 1 if there are any.  It changes\n"
@@ -73,18 +78,73 @@ static const struct command commands[] = {
 	  "With a daemon running, damaged blocks are fetched again from peers.  Without one, an\n"
 	  "index that cannot be used is made anew, and damaged blocks are dropped.  Exits with\n"
 	  "1 if blocks are lost.\n" },
-	{ "publish", cmd_publish, "[--lifetime H] [--ttl S] CID", "point this node's name at a tree, print the name",
+	{ "pin", cmd_pin, "add|rm|ls [OPTIONS] [SOURCE...]", "what is to stay here",
+	  "  add [--name N] [--direct] SOURCE...   keep it, fetching what is not here;\n"
+	  "                        --direct: its block alone, not what it links to\n"
+	  "  rm [--name N] CID...  no longer: all its pins, or that of the name.  It is not\n"
+	  "                        announced any more, and the next gc may take it away\n"
+	  "  ls [--name N] [--json]\n"
+	  "What is added is pinned.  Blocks that were only fetched to be read stay as long as\n"
+	  "`cairn config cache.quota` has room for them.\n" },
+	{ "gc", cmd_gc, "[-n] [--json]", "drop what no pin leads to, and give its room back",
+	  "  -n, --dry-run   only say what would go\n"
+	  "Mounted trees and files that are open stay too.  May run beside anything else.\n" },
+	{ "publish", cmd_publish, "[--lifetime H] [--ttl S] CID | FOLDER", "point this node's name at a tree, or a folder's at it",
 	  "  --lifetime H   hours until the record expires (default 48; it is renewed\n"
 	  "                 every 4 while the daemon runs)\n"
-	  "  --ttl S        seconds others may keep it without asking again (default 300)\n" },
+	  "  --ttl S        seconds others may keep it without asking again (default 300)\n"
+	  "Of a FOLDER its own name is printed, and moved with each snapshot from now on; that\n"
+	  "is `cairn folder config FOLDER publish on`.\n" },
 	{ "resolve", cmd_resolve, "[--refresh] [--json] NAME", "what a name points at",
 	  "  --refresh   ask the network even if the last answer is still fresh\n" },
-	{ "mount", cmd_mount, "[SOURCE] DIR", "show a tree, a name, or everything at DIR",
+	{ "folder", cmd_folder, "create|list|remove|status|config [ARGUMENTS]",
+	  "folders of your own: writable, with history",
+	  "  create NAME [--from SOURCE|DIR] [--profile P] [--publish]\n"
+	  "                      make one, print its name for others (k51…)\n"
+	  "  list                all of them\n"
+	  "  status [NAME]       what changed, the last snapshot, is it published\n"
+	  "  config NAME [SETTING [VALUE]]\n"
+	  "    quiet 30s         a snapshot by itself so long after the last change, or off\n"
+	  "    max-age 10m       and at the latest so long after the first, or off\n"
+	  "    keep all          which snapshots stay: hourly=24,daily=30,weekly=8,...\n"
+	  "    quota off         bytes of changes that no snapshot has yet: 20G\n"
+	  "    publish off       on: each snapshot moves the folder's name\n"
+	  "    ttl 5m            how long others may believe it without asking again\n"
+	  "  remove NAME [-f]    remove it; -f: also changes that no snapshot has\n" },
+	{ "snapshot", cmd_snapshot, "[-m MESSAGE] [--json] NAME", "make a snapshot of a folder",
+	  "Prints its short id and the CID of its tree.  Without changes none is made.\n" },
+	{ "log", cmd_log, "[-n N] [--json] NAME", "the snapshots of a folder, the newest first",
+	  "  -n N   at most so many\n"
+	  "NAME is a folder, or the name of somebody's published one (k51…).  A single snapshot\n"
+	  "is NAME@REF, here and everywhere a SOURCE is asked for:\n"
+	  "  NAME@3fa9c1e2b0           by its id, or the beginning of it\n"
+	  "  NAME@BRANCH               the newest of a branch\n"
+	  "  NAME@{3}                  the third before the newest\n"
+	  "  NAME@{yesterday}, NAME@{2 hours ago}, NAME@{2026-11-01}, NAME@{2026-11-01 12:30}\n"
+	  "                            the newest that is not younger\n"
+	  "and a path may follow: NAME@{yesterday}/letters/mum.txt\n" },
+	{ "show", cmd_show, "[--json] NAME@REF", "one snapshot, and what it changed", NULL },
+	{ "diff", cmd_diff, "[--json] A [B]", "what differs between two trees",
+	  "A and B are any SOURCE.  `cairn diff NAME@REF` compares with the newest snapshot,\n"
+	  "`cairn diff NAME` that with the one before.  A: added, D: removed, M: changed, T: of\n"
+	  "another type now.  What is only on one side is named once, with all that is in it.\n" },
+	{ "restore", cmd_restore, "NAME@REF [PATH...]", "put old versions back into a folder",
+	  "Each PATH becomes what it was; without one, all that the snapshot has.  What the\n"
+	  "snapshot does not have is left alone.\n" },
+	{ "checkout", cmd_checkout, "NAME REF", "make a folder what it was",
+	  "After a snapshot of what is there.  If REF is a branch, the next snapshots go on\n"
+	  "from it.\n" },
+	{ "branch", cmd_branch, "[-d] NAME [BRANCH]", "list branches, or make one",
+	  "  -d   forget a branch\n"
+	  "A branch is a name for a snapshot, which moves with the snapshots made on it.\n" },
+	{ "mount", cmd_mount, "[SOURCE] DIR", "show a folder, a tree, a name, or everything at DIR",
 	  "  --timeout S     how long a read waits for the network (default 60)\n"
 	  "  --allow-other   let other users in\n"
-	  "SOURCE is a CID, /ipfs/CID/path, a name, or /ipns/NAME/path; or a CAR file, which\n"
-	  "is read in place, without importing it.  Without SOURCE DIR shows /ipfs and\n"
-	  "/ipns.  Starts the daemon if none runs.\n" },
+	  "  --suid, --dev   of a folder, for root: let set-id programs and devices work\n"
+	  "SOURCE is a folder of this repository, to be read and written; a CID,\n"
+	  "/ipfs/CID/path, a name, or /ipns/NAME/path; or a CAR file, which is read in place,\n"
+	  "without importing it.  Without SOURCE DIR shows /ipfs and /ipns.  Starts the\n"
+	  "daemon if none runs.\n" },
 	{ "umount", cmd_umount, "DIR", "take a mount away", NULL },
 	{ "peers", cmd_peers, "[--json]", "who is connected, and what came from whom", NULL },
 	{ "connect", cmd_connect, "ADDRESS", "connect to a peer's multiaddr", NULL },
@@ -150,17 +210,27 @@ int print_json(json_t *value)
 	return fflush(stdout) ? EXIT_FAILED : 0;
 }
 
-void print_name(const char *name)
+static void print_escaped(const char *text, char end)
 {
 	static int tty = -1;
 
 	if (tty < 0)
 		tty = isatty(STDOUT_FILENO);
-	for (const unsigned char *p = (const unsigned char *)name; *p; p++)
+	for (const unsigned char *p = (const unsigned char *)text; *p && *p != (unsigned char)end; p++)
 		if (tty && (*p < 0x20 || *p == 0x7f))
 			printf("\\x%02x", *p);
 		else
 			putchar(*p);
+}
+
+void print_name(const char *name)
+{
+	print_escaped(name, 0);
+}
+
+void print_line(const char *text)
+{
+	print_escaped(text, '\n');
 }
 
 static char *default_repo(void)
@@ -231,6 +301,7 @@ int main(int argc, char **argv)
 	int status = EXIT_MISUSE;
 
 	signal(SIGPIPE, SIG_IGN);
+	store_guard("cairn: the index of the store is damaged: make it anew with `cairn repair --rebuild`\n");
 	argc = take_globals(&cx, argc, argv, &help);
 	if (argc < 0) {
 		fprintf(stderr, "cairn: --repo needs a directory\n");
@@ -263,7 +334,11 @@ int main(int argc, char **argv)
 out:
 	free(cx.repo);
 	/* A full disk or a closed pipe behind stdout is a failure too. */
-	if (fflush(stdout) && !status)
+	if (fflush(stdout) && !status) {
+		/* Who stopped reading knows. */
+		if (errno != EPIPE)
+			fprintf(stderr, "cairn: cannot write the output: %s\n", strerror(errno));
 		status = EXIT_FAILED;
+	}
 	return status;
 }

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 struct root {
 	struct multihash name;
 	bool told, asking;
+	bool gone; /* its place is kept for those who know it by number */
 };
 
 struct provide {
@@ -39,7 +41,10 @@ struct task {
 	struct task *next, **prev;
 };
 
-static int append(const char *path, const struct cid *root)
+/* Of the file, which the loop adds to and the pool takes from. */
+static pthread_mutex_t file_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int append_locked(const char *path, const struct cid *root)
 {
 	char line[CID_TEXT_MAX + 1];
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -52,6 +57,14 @@ static int append(const char *path, const struct cid *root)
 	if (write(fd, line, strlen(line)) != (ssize_t)strlen(line) || fdatasync(fd) < 0)
 		r = errno ? -errno : -EIO;
 	close(fd);
+	return r;
+}
+
+static int append(const char *path, const struct cid *root)
+{
+	pthread_mutex_lock(&file_lock);
+	int r = append_locked(path, root);
+	pthread_mutex_unlock(&file_lock);
 	return r;
 }
 
@@ -94,6 +107,53 @@ int provide_note(const char *repo, const struct cid *root)
 	if (r)
 		return r < 0 ? r : 0;
 	return append(path, root);
+}
+
+int provide_each(const char *repo, int (*each)(void *arg, const struct cid *cid), void *arg)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof path, "%s/provided", repo) >= (int)sizeof path)
+		return -ENAMETOOLONG;
+	return load(path, each, arg);
+}
+
+struct leaving {
+	const struct cid *root;
+	struct buf rest;
+	bool found;
+};
+
+static int copy_line(void *arg, const struct cid *cid)
+{
+	struct leaving *l = arg;
+	char text[CID_TEXT_MAX];
+
+	if (multihash_equal(&cid->hash, &l->root->hash)) {
+		l->found = true;
+		return 0;
+	}
+	buf_text(&l->rest, cid_text(cid, text));
+	buf_text(&l->rest, "\n");
+	return 0;
+}
+
+int provide_forget(const char *repo, const struct cid *root)
+{
+	struct leaving l = { .root = root };
+	char path[PATH_MAX];
+	int r;
+
+	pthread_mutex_lock(&file_lock);
+	r = provide_each(repo, copy_line, &l);
+	snprintf(path, sizeof path, "%s/provided", repo);
+	if (r >= 0 && l.rest.failed)
+		r = -ENOMEM;
+	if (r >= 0 && l.found)
+		r = file_replace(path, l.rest.len ? l.rest.data : (const void *)"", l.rest.len, 0600);
+	pthread_mutex_unlock(&file_lock);
+	buf_release(&l.rest);
+	return r < 0 ? r : l.found;
 }
 
 static int remember(void *arg, const struct cid *cid)
@@ -149,7 +209,7 @@ static void on_told(void *arg, int result)
 static void announce(struct provide *p)
 {
 	for (uint32_t i = 0; i < p->n && p->running < AT_ONCE; i++) {
-		if (p->roots[i].told || p->roots[i].asking)
+		if (p->roots[i].told || p->roots[i].asking || p->roots[i].gone)
 			continue;
 		struct task *t = calloc(1, sizeof *t);
 		if (!t)
@@ -201,7 +261,13 @@ int provide_add(struct provide *p, const struct cid *root)
 
 	if (r < 0)
 		return r;
-	if (p->n > before) {
+	bool back = false;
+	for (uint32_t i = 0; i < before; i++)
+		if (multihash_equal(&p->roots[i].name, &root->hash) && p->roots[i].gone) {
+			back = true;
+			p->roots[i].gone = p->roots[i].told = false;
+		}
+	if (p->n > before || back) {
 		r = append(p->path, root);
 	} else {
 		/* Known, but told again: the user may be waiting for it. */
@@ -213,12 +279,20 @@ int provide_add(struct provide *p, const struct cid *root)
 	return r;
 }
 
+void provide_remove(struct provide *p, const struct cid *root)
+{
+	for (uint32_t i = 0; i < p->n; i++)
+		if (multihash_equal(&p->roots[i].name, &root->hash))
+			p->roots[i].gone = true;
+}
+
 void provide_stat(struct provide *p, uint32_t *roots, uint32_t *announced)
 {
-	*roots = p->n;
-	*announced = 0;
-	for (uint32_t i = 0; i < p->n; i++)
-		*announced += p->roots[i].told;
+	*roots = *announced = 0;
+	for (uint32_t i = 0; i < p->n; i++) {
+		*roots += !p->roots[i].gone;
+		*announced += p->roots[i].told && !p->roots[i].gone;
+	}
 }
 
 static void on_closed(uv_handle_t *h)

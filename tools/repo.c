@@ -2,9 +2,8 @@
 
 #include "store/error.h"
 #include "store/log.h"
+#include "tools/config.h"
 
-#include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -16,93 +15,6 @@
 static int path_in(char out[PATH_MAX], const char *dir, const char *name)
 {
 	return snprintf(out, PATH_MAX, "%s/%s", dir, name) < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-int file_load(const char *path, size_t max, char **out, size_t *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *data = NULL;
-	size_t n = 0;
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	data = malloc(max + 1);
-	if (!data) {
-		r = -ENOMEM;
-		goto out;
-	}
-	for (;;) {
-		ssize_t got = read(fd, data + n, max - n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			r = -errno;
-			goto out;
-		}
-		n += (size_t)got;
-		if (!got)
-			break;
-		if (n == max) {
-			r = -EFBIG;
-			goto out;
-		}
-	}
-	data[n] = 0;
-	*out = data;
-	if (len)
-		*len = n;
-	data = NULL;
-	r = 0;
-out:
-	free(data);
-	close(fd);
-	return r;
-}
-
-int file_replace(const char *path, const void *data, size_t len, unsigned mode)
-{
-	char temp[PATH_MAX], dir[PATH_MAX];
-	const char *p = data;
-	int fd = -1, r;
-
-	if (snprintf(temp, sizeof temp, "%s.%d", path, getpid()) >= (int)sizeof temp)
-		return -ENAMETOOLONG;
-	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-	if (fd < 0)
-		return -errno;
-	while (len) {
-		ssize_t n = write(fd, p, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			goto failed;
-		p += n;
-		len -= (size_t)n;
-	}
-	if (fsync(fd) < 0)
-		goto failed;
-	if (close(fd) < 0) {
-		fd = -1;
-		goto failed;
-	}
-	fd = -1;
-	if (rename(temp, path) < 0)
-		goto failed;
-	/* The name itself must survive a power cut too. */
-	snprintf(dir, sizeof dir, "%s", path);
-	int d = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (d >= 0) {
-		fsync(d);
-		close(d);
-	}
-	return 0;
-failed:
-	r = -errno;
-	if (fd >= 0)
-		close(fd);
-	unlink(temp);
-	return r;
 }
 
 int repo_check(const char *dir)
@@ -230,15 +142,41 @@ int repo_key(const char *dir, struct secret_key *out)
 
 int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store **out)
 {
-	const struct store_config cfg = { .cache_bytes = cache_bytes };
+	struct store_config cfg = { .cache_bytes = cache_bytes };
+	json_t *config = NULL;
 	char path[PATH_MAX];
 	int r = path_in(path, dir, "store");
+
+	/* Settings that cannot be read are told of by those who use them. */
+	if (config_load(dir, &config) >= 0)
+		cfg.cache_quota = config_size(config, "cache.quota");
+	json_decref(config);
 
 	if (r < 0)
 		return r;
 	if ((flags & STORE_CREATE) && mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	return store_open(out, path, flags, &cfg);
+}
+
+int repo_store_write(const char *dir, size_t cache_bytes, struct store **out)
+{
+	int r = repo_store(dir, STORE_WRITE, cache_bytes, out);
+	char path[PATH_MAX];
+	struct seen *seen;
+
+	if (r != ERR_CORRUPT || path_in(path, dir, "store") < 0)
+		return r;
+	/* Worth a line from a command, too, since it may take a while. */
+	fprintf(stderr, "cairn: the index of the store in %s is damaged or gone: making it anew from the segments\n", dir);
+	r = store_rebuild(path, NULL, NULL);
+	if (r < 0)
+		return r == -ENOENT ? ERR_CORRUPT : r;
+	/* What is not in the segments any more has to be read again. */
+	seen = repo_seen(dir);
+	seen_forget(seen);
+	seen_close(seen);
+	return repo_store(dir, STORE_WRITE, cache_bytes, out);
 }
 
 struct seen *repo_seen(const char *dir)

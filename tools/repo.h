@@ -7,12 +7,15 @@
  *	store/		blocks
  *	names/		newest verified record of each name
  *	seen/		files added before (store/seen.h); may be lost
+ *	pins/		what is to stay (store/pin.h)
+ *	provided	roots that are offered, a CID a line
  *	control.sock	while a daemon runs
  */
 #ifndef TOOLS_REPO_H
 #define TOOLS_REPO_H
 
 #include "net/key.h"
+#include "store/file.h"
 #include "store/seen.h"
 #include "store/store.h"
 #include "tools/command.h"
@@ -33,16 +36,18 @@ int repo_key(const char *dir, struct secret_key *out);
 /* Open the store inside: flags as for store_open(). */
 int repo_store(const char *dir, unsigned flags, size_t cache_bytes, struct store **out);
 
+/*
+ * The same to write.  An index that cannot be used is made anew from the segments,
+ * which is said on standard error and takes as long as reading them; what they have is all there
+ * is, so nothing is lost by it.
+ */
+int repo_store_write(const char *dir, size_t cache_bytes, struct store **out);
+
 /* The table of files seen before, for the process that has the store open to
  * write.  NULL if there can be none, which is logged. */
 struct seen *repo_seen(const char *dir);
 
 /* The message for an error of repo_store(); returns a status. */
 int repo_store_fail(struct context *cx, int r);
-
-/* Replace a file at once: written beside it, synced, renamed. */
-int file_replace(const char *path, const void *data, size_t len, unsigned mode);
-/* The whole of a small file, NUL-terminated; the caller frees. */
-int file_load(const char *path, size_t max, char **out, size_t *len);
 
 #endif

@@ -30,6 +30,8 @@ void session_unref(struct session *ss)
 {
 	if (--ss->refs)
 		return;
+	if (ss->held)
+		store_unhold(ss->held);
 	buf_release(&ss->in);
 	free(ss);
 }
@@ -141,6 +143,21 @@ void request_progress(struct request *rq, json_t *report)
 const char *request_text(struct request *rq, const char *key)
 {
 	return json_string_value(json_object_get(rq->args, key));
+}
+
+int session_hold(struct session *ss)
+{
+	struct store *s = ss->server->daemon->store;
+	int r = ss->held ? 0 : store_hold(s);
+
+	if (r >= 0)
+		ss->held = s;
+	return r;
+}
+
+int request_hold(struct request *rq)
+{
+	return session_hold(rq->session);
 }
 
 static void request_begin(struct session *ss, uint32_t id, const void *data, size_t len)

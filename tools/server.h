@@ -39,6 +39,9 @@ __attribute__((format(printf, 3, 4))) void request_fail(struct request *rq, int 
 							 const char *fmt, ...);
 void request_progress(struct request *rq, json_t *report);
 
+/* From within a handler: until its session ends a gc leaves what is put and found. */
+int request_hold(struct request *rq);
+
 /* A string argument, or NULL. */
 const char *request_text(struct request *rq, const char *key);
 

@@ -26,6 +26,7 @@ struct session {
 	unsigned refs; /* the handle, and pool work under way */
 	size_t storing; /* bytes of blocks on their way into the store */
 	bool paused;	/* nothing is read until there are fewer */
+	struct store *held; /* what it brings stays there, while it lives; or NULL */
 	bool closing;
 };
 
@@ -42,6 +43,9 @@ void session_unref(struct session *ss);
 
 /* Send these buffers; takes `o`, with the block and text in it. */
 void session_send(struct session *ss, struct outgoing *o, uv_buf_t *bufs, unsigned n);
+
+/* Until the session ends, a gc leaves what is put and found (store_hold). */
+int session_hold(struct session *ss);
 
 /* Read on. */
 int session_read(struct session *ss);

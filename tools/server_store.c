@@ -74,6 +74,10 @@ int session_store(struct session *ss, uint32_t id, const uint8_t *data, size_t l
 
 	if (in.bad || left > BLOCK_MAX)
 		return ERR_MALFORMED;
+	/* Until the client has pinned what it brings. */
+	int held = session_hold(ss);
+	if (held < 0)
+		return held;
 	st = malloc(sizeof *st + left);
 	if (!st)
 		return -ENOMEM;

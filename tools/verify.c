@@ -5,7 +5,6 @@
 #include "tools/progress.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -148,6 +147,8 @@ int verify_store(struct store *s, double share, struct verified *out)
 	if (!r && !n)
 		r = -EAGAIN;
 	if (!r)
+		r = store_check_index(s);
+	if (!r)
 		r = store_each(s, on_name, c);
 	pthread_mutex_lock(&c->lock);
 	c->over = true;
@@ -165,23 +166,6 @@ int verify_store(struct store *s, double share, struct verified *out)
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 	return r;
-}
-
-static void on_crash(int number)
-{
-	static const char text[] = "cairn: the index of the store seems to be damaged: "
-				   "make it anew with `cairn repair --rebuild`\n";
-
-	(void)!write(STDERR_FILENO, text, sizeof text - 1);
-	_exit(EXIT_FAILED);
-}
-
-void verify_guard(void)
-{
-	struct sigaction sa = { .sa_handler = on_crash };
-
-	sigaction(SIGBUS, &sa, NULL);
-	sigaction(SIGABRT, &sa, NULL);
 }
 
 void verified_release(struct verified *v)

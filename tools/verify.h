@@ -21,14 +21,8 @@ struct verified {
 };
 
 /*
- * LMDB believes its file: damage there may end in a bus error or a failed
- * assertion.  From here on such an end exits with 1 and says what helps.
- */
-void verify_guard(void);
-
-/*
  * Each block with a chance of `share` (1: all).  Draws a progress line.  0 and the
- * outcome, to be released; ERR_CORRUPT (the index cannot be read), -ECANCELED
+ * outcome, to be released; ERR_CORRUPT (the index is damaged), -ECANCELED
  * (interrupted), or an error of the system.  After an error there is an
  * outcome too, of what was done.
  */

@@ -1,5 +1,5 @@
 /* What is fetched before anyone waits for it. */
-#include "fs/mount_internal.h"
+#include "fs/tree_ops.h"
 #include "tests/helpers/memory.h"
 
 #include <setjmp.h>
@@ -11,6 +11,7 @@
 struct fixture {
 	struct memory m;
 	struct mount mount;
+	struct shown shown;
 	struct cid cids[LACK_MAX];
 	struct lack lack;
 	bool closed;
@@ -23,11 +24,8 @@ static int setup(void **state)
 
 	memory_init(&f->m);
 	m->blocks = &f->m.b;
-	assert_int_equal(inodes_new(&m->inodes), 0);
 	assert_int_equal(parking_new(&m->parking, m->blocks, NULL, 60000), 0);
-	assert_int_equal(prefetch_new(&m->prefetch, m->blocks), 0);
-	assert_int_equal(readahead_new(&m->readahead), 0);
-	m->tree = (struct tree){ .source = m->blocks->source, .inodes = m->inodes };
+	assert_int_equal(shown_init(&f->shown, m, 0), 0);
 	f->lack.blocks = (struct misses){ f->cids, 0, LACK_MAX };
 	*state = f;
 	return 0;
@@ -45,15 +43,13 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 	struct mount *m = &f->mount;
 
-	prefetch_close(m->prefetch);
+	shown_close(&f->shown);
 	parking_close(m->parking, on_closed, f);
 	memory_turn(&f->m);
 	assert_true(f->closed);
 	assert_int_equal(f->m.n_wants, 0);
-	prefetch_free(m->prefetch);
+	shown_release(&f->shown);
 	parking_free(m->parking);
-	readahead_free(m->readahead);
-	inodes_free(m->inodes);
 	memory_release(&f->m);
 	free(f);
 	return 0;
@@ -63,14 +59,14 @@ static void show(struct fixture *f, const struct cid *cid)
 {
 	struct dag_attr a = { .type = DAG_DIR, .mode = 0755 };
 
-	assert_int_equal(inodes_set_root(f->mount.inodes, cid, &a), 0);
+	assert_int_equal(inodes_set_root(f->shown.inodes, cid, &a), 0);
 }
 
 static struct inode_info lookup(struct fixture *f, uint64_t dir, const char *name)
 {
 	struct inode_info i;
 
-	assert_int_equal(tree_lookup(&f->mount.tree, dir, name, &i, &f->lack), 0);
+	assert_int_equal(tree_lookup(&f->shown.tree, dir, name, &i, &f->lack), 0);
 	return i;
 }
 
@@ -96,7 +92,7 @@ static void read_file(struct fixture *f, uint64_t dir, const char *name)
 {
 	struct inode_info i = lookup(f, dir, name);
 
-	mount_ahead_read(&f->mount, i.id, 0, 4096);
+	shown_ahead_read(&f->shown, i.id, 0, 4096);
 	memory_turn(&f->m);
 }
 
@@ -108,18 +104,18 @@ static void a_single_block_is_asked_for_once(void **state)
 	struct misses m = { cids, 3, 3 };
 	struct cid top = { .version = 0xff };
 
-	prefetch_add(f->mount.prefetch, &m, &top, WANT_PREFETCH);
-	prefetch_add(f->mount.prefetch, &m, &top, WANT_PREFETCH);
+	prefetch_add(f->shown.prefetch, &m, &top, WANT_PREFETCH);
+	prefetch_add(f->shown.prefetch, &m, &top, WANT_PREFETCH);
 	memory_turn(&f->m);
 	assert_int_equal(f->m.n_wants, 1);
 	assert_int_equal(f->m.wants->rq.priority, WANT_PREFETCH);
 	/* But a reader's neighbour is more urgent than a listing's. */
-	prefetch_add(f->mount.prefetch, &m, &top, WANT_READAHEAD);
+	prefetch_add(f->shown.prefetch, &m, &top, WANT_READAHEAD);
 	memory_turn(&f->m);
 	assert_int_equal(f->m.n_wants, 2);
 	memory_deliver(&f->m, &a);
-	assert_int_equal(prefetch_count(f->mount.prefetch, WANT_PREFETCH), 0);
-	assert_int_equal(prefetch_count(f->mount.prefetch, WANT_READAHEAD), 0);
+	assert_int_equal(prefetch_count(f->shown.prefetch, WANT_PREFETCH), 0);
+	assert_int_equal(prefetch_count(f->shown.prefetch, WANT_READAHEAD), 0);
 }
 
 static void what_is_under_way_is_bounded(void **state)
@@ -131,11 +127,11 @@ static void what_is_under_way_is_bounded(void **state)
 		struct cid c = small_file(f, i);
 		struct misses m = { &c, 1, 1 };
 
-		prefetch_add(f->mount.prefetch, &m, &top, WANT_PREFETCH);
+		prefetch_add(f->shown.prefetch, &m, &top, WANT_PREFETCH);
 	}
 	memory_turn(&f->m);
 	assert_int_equal(f->m.n_wants, PREFETCH_NODES);
-	assert_int_equal(prefetch_count(f->mount.prefetch, WANT_PREFETCH),
+	assert_int_equal(prefetch_count(f->shown.prefetch, WANT_PREFETCH),
 			 PREFETCH_NODES);
 }
 
@@ -270,7 +266,7 @@ static void who_looks_up_nodes_finds_the_next_under_way(void **state)
 		if (under_way)
 			memory_deliver(&f->m, &l[i].cid);
 		memory_find(&f->m, &l[i].cid)->here = true;
-		mount_ahead_lookup(&f->mount, INODE_ROOT, under_way);
+		shown_ahead_lookup(&f->shown, INODE_ROOT, under_way);
 		memory_turn(&f->m);
 		found += under_way;
 	}
@@ -298,11 +294,11 @@ static void a_sequential_reader_has_leaves_under_way(void **state)
 
 	show(f, &root);
 	i = lookup(f, INODE_ROOT, "file");
-	mount_ahead_read(&f->mount, i.id, 2 << 20, 4096);
+	shown_ahead_read(&f->shown, i.id, 2 << 20, 4096);
 	memory_turn(&f->m);
 	assert_int_equal(f->m.n_wants, 0);
 	for (int k = 0; k < 6; k++) {
-		mount_ahead_read(&f->mount, i.id, k * sizeof data, sizeof data);
+		shown_ahead_read(&f->shown, i.id, k * sizeof data, sizeof data);
 		memory_turn(&f->m);
 	}
 	assert_true(wanted(f, &leaves[6]));

@@ -478,8 +478,8 @@ static void blocks_stay_readable_while_the_disk_is_full(void **state)
 
 	assert_int_equal(put(s, 1000000), 0);
 	assert_int_equal(store_sync(s), 0);
-	int file = dup(s->active->fd), full = open("/dev/full", O_RDWR);
-	dup2(full, s->active->fd);
+	int file = dup(s->logs[LOG_KEEP].active->fd), full = open("/dev/full", O_RDWR);
+	dup2(full, s->logs[LOG_KEEP].active->fd);
 	unsigned i = 0;
 	int r = 0;
 	while (i < n && !(r = put(s, i)))
@@ -490,7 +490,7 @@ static void blocks_stay_readable_while_the_disk_is_full(void **state)
 	for (unsigned k = 0; k < i; k++)
 		assert_int_equal(get(s, k), 0);
 	assert_int_equal(store_sync(s), -ENOSPC);
-	dup2(file, s->active->fd);
+	dup2(file, s->logs[LOG_KEEP].active->fd);
 	close(full);
 	close(file);
 	assert_int_equal(put(s, i), 0);

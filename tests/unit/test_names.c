@@ -483,6 +483,65 @@ static void what_rides_with_a_record_is_kept(void **state)
 	end_world(w);
 }
 
+static void a_folder_s_name_goes_on_after_a_restart_with_what_rides_with_it(void **state)
+{
+	struct world *w = new_world(1);
+	struct secret_key key;
+	struct public_key public;
+	struct peer_id name;
+	char path[256], text[PEER_TEXT_MAX];
+	struct publish_options options = { .lifetime_ms = 3600000,
+					   .extra = "\x01\x71\x12\x20 a commit",
+					   .extra_len = 13 };
+	struct outcome o = { 0 };
+
+	key_generate(&key);
+	key_public(&key, &public);
+	key_peer(&public, &name);
+	names_publish(w->names[0], &key, ONE, &options, on_published, &o);
+	assert_true(test_loop_until(&w->loop, test_flag, &o.done, PATIENCE));
+	assert_int_equal(o.result, 0);
+	o = resolve(w, 0, &name, RESOLVE_FAST);
+	int64_t before = o.r.record.validity_ms;
+	assert_in_range(before - wall_ms(), 3500000, 3700000);
+
+	/* Its hour is short for something that is to live ten days: it is due. */
+	snprintf(path, sizeof path, "%s/names/%s.own", w->dirs[0], peer_name_text(&name, text));
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "%d 300000\n", 240 * 3600000);
+	fclose(f);
+	restart(w, 0, &name, 1);
+	names_have_key(w->names[0], &key);
+	add_node_of(w, "/alone", DHT_AUTO);
+	assert_true(test_loop_until(&w->loop, kept_by_second, w, PATIENCE));
+	o = resolve(w, 1, &name, RESOLVE_REFRESH);
+	assert_int_equal(o.result, 0);
+	assert_string_equal(o.r.value, ONE);
+	assert_true(o.r.record.sequence == 1);
+	assert_true(o.r.record.validity_ms > before + 200 * INT64_C(3600000));
+	assert_int_equal(o.r.record.extra_len, 13);
+	assert_memory_equal(o.r.record.extra, options.extra, 13);
+
+	/* Published no more, it is not put again after the next restart. */
+	names_retire(w->names[0], &name);
+	assert_int_equal(access(path, F_OK), -1);
+	end_world(w);
+}
+
+static void what_rides_with_a_record_has_a_bound(void **state)
+{
+	struct world *w = new_world(1);
+	static const char much[200];
+	struct publish_options options = { .extra = much, .extra_len = 129 };
+	struct outcome o = { 0 };
+
+	names_publish(w->names[0], &w->nodes[0].key, ONE, &options, on_published, &o);
+	assert_true(test_loop_until(&w->loop, test_flag, &o.done, PATIENCE));
+	assert_int_equal(o.result, -EMSGSIZE);
+	end_world(w);
+}
+
 static void the_end_ends_all_that_waits(void **state)
 {
 	struct world *w = new_world(1);
@@ -536,6 +595,8 @@ int main(void)
 		cmocka_unit_test(
 		    a_follower_hears_of_each_newer_record_at_once_or_after_the_ttl),
 		cmocka_unit_test(what_rides_with_a_record_is_kept),
+		cmocka_unit_test(a_folder_s_name_goes_on_after_a_restart_with_what_rides_with_it),
+		cmocka_unit_test(what_rides_with_a_record_has_a_bound),
 		cmocka_unit_test(the_end_ends_all_that_waits),
 		cmocka_unit_test(a_record_on_disk_that_is_damaged_is_not_believed),
 	};

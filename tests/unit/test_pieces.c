@@ -419,7 +419,7 @@ static void a_damaged_piece_costs_its_blocks_and_is_stored_again(void **state)
 	assert_int_equal(store_sync(s), 0);
 	/* A byte of the first piece. */
 	uint8_t byte = (uint8_t)~data[100];
-	assert_int_equal(pwrite(s->active->fd, &byte, 1, SEGMENT_HEADER + RECORD_HEADER +
+	assert_int_equal(pwrite(s->logs[LOG_KEEP].active->fd, &byte, 1, SEGMENT_HEADER + RECORD_HEADER +
 								 PIECE_NAME + 100),
 			 1);
 	assert_int_equal(get(s, data, MIB), ERR_MISSING);
@@ -441,7 +441,7 @@ static void a_damaged_piece_costs_its_blocks_and_is_stored_again(void **state)
 	piece_name(name, data, cuts[0]);
 	record_name_of(&key, RECORD_PIECE, name, PIECE_NAME, s->seed);
 	assert_int_equal(store_find(s, &key, &at), 1);
-	assert_int_equal(pwrite(s->active->fd, &byte, 1,
+	assert_int_equal(pwrite(s->logs[LOG_KEEP].active->fd, &byte, 1,
 				at.offset + RECORD_HEADER + PIECE_NAME + 100),
 			 1);
 	put(s, data, MIB / 2);

@@ -94,7 +94,7 @@ static void a_record_has_these_bytes(void **state)
 	struct segment *g = NULL;
 	size_t len = 0;
 
-	assert_int_equal(segment_create(&w->segments, 1, &g), 0);
+	assert_int_equal(segment_create(&w->segments, 1, LOG_KEEP, &g), 0);
 	assert_int_equal(add(g, SEGMENT_HEADER, "hello\n", 6), 32 + 72);
 	segment_unref(g);
 
@@ -115,7 +115,7 @@ static void a_block_is_read_back_only_by_its_name_and_place(void **state)
 	struct multihash name;
 	uint8_t data[16];
 
-	assert_int_equal(segment_create(&w->segments, 1, &g), 0);
+	assert_int_equal(segment_create(&w->segments, 1, LOG_KEEP, &g), 0);
 	add(g, SEGMENT_HEADER, "first", 5);
 	add(g, SEGMENT_HEADER + 72, "other", 5);
 	segment_unref(g);
@@ -147,7 +147,7 @@ static void every_truncation_leaves_the_records_before_it(void **state)
 	struct segment *g = NULL;
 	uint64_t damaged;
 
-	assert_int_equal(segment_create(&w->segments, 1, &g), 0);
+	assert_int_equal(segment_create(&w->segments, 1, LOG_KEEP, &g), 0);
 	ends[1] = add(g, ends[0], "one", 3);
 	ends[2] = add(g, ends[1], "", 0);
 	ends[3] = add(g, ends[2], "a third one, somewhat longer", 28);
@@ -173,7 +173,7 @@ static void every_flipped_bit_costs_one_record_and_no_other(void **state)
 	uint64_t damaged;
 	uint32_t end;
 
-	assert_int_equal(segment_create(&w->segments, 1, &g), 0);
+	assert_int_equal(segment_create(&w->segments, 1, LOG_KEEP, &g), 0);
 	uint32_t second = add(g, SEGMENT_HEADER, "one", 3);
 	uint32_t third = add(g, second, "two", 3);
 	uint32_t last = add(g, third, "three", 5);
@@ -217,7 +217,7 @@ static void a_record_inside_a_block_is_not_believed(void **state)
 	record_encode(block + at, &rec, key.bytes, 1, inside);
 	memcpy(block + at + RECORD_HEADER + key.size, "wrong", 5);
 
-	assert_int_equal(segment_create(&w->segments, 1, &g), 0);
+	assert_int_equal(segment_create(&w->segments, 1, LOG_KEEP, &g), 0);
 	uint32_t next = add(g, SEGMENT_HEADER, block, sizeof block);
 	add(g, next, "honest", 6);
 	struct found f = scan(g, &end, &damaged);
@@ -240,10 +240,10 @@ static void files_are_found_by_number(void **state)
 	size_t n;
 
 	for (uint32_t i = 3; i >= 1; i--) {
-		assert_int_equal(segment_create(&w->segments, i * 7, &g), 0);
+		assert_int_equal(segment_create(&w->segments, i * 7, LOG_KEEP, &g), 0);
 		segment_unref(g);
 	}
-	assert_int_equal(segment_create(&w->segments, 7, &g), -EEXIST);
+	assert_int_equal(segment_create(&w->segments, 7, LOG_KEEP, &g), -EEXIST);
 	scratch_write(w->dir, "segments/0000000x.seg", "", 0);
 	scratch_write(w->dir, "segments/00000001.seg2", "", 0);
 	assert_int_equal(segments_list(&w->segments, &numbers, &n, &bytes), 0);
@@ -263,7 +263,7 @@ static void many_segments_take_few_descriptors(void **state)
 
 	for (uint32_t i = 1; i <= 3 * SEGMENTS_OPEN_MAX; i++) {
 		struct segment *g = NULL;
-		assert_int_equal(segment_create(&w->segments, i, &g), 0);
+		assert_int_equal(segment_create(&w->segments, i, LOG_KEEP, &g), 0);
 		add(g, SEGMENT_HEADER, &i, sizeof i);
 		segment_unref(g);
 	}
@@ -286,7 +286,7 @@ static void a_header_of_a_newer_version_is_known(void **state)
 {
 	uint8_t header[SEGMENT_HEADER];
 
-	segment_header_encode(header, 5);
+	segment_header_encode(header, 5, LOG_KEEP);
 	assert_int_equal(segment_header_check(header, 5), 0);
 	assert_int_equal(segment_header_check(header, 6), ERR_CORRUPT);
 	for (int i = 0; i < SEGMENT_HEADER * 8; i++) {

@@ -637,7 +637,7 @@ static void a_segment_that_was_just_being_made_is_removed(void **state)
 	uint8_t header[SEGMENT_HEADER];
 	size_t len = 0;
 
-	segment_header_encode(header, 2);
+	segment_header_encode(header, 2, LOG_KEEP);
 	for (size_t size = 0; size < SEGMENT_HEADER; size++) {
 		make_store(0, 5);
 		scratch_write(dir, "segments/00000002.seg", header, size);
@@ -688,11 +688,11 @@ static void a_failed_sync_is_final_and_reads_go_on(void **state)
 	pthread_mutex_unlock(&s->lock);
 	assert_int_equal(put(s, 2), 0);
 	/* A pipe cannot be synced. */
-	int file = dup(s->active->fd);
+	int file = dup(s->logs[LOG_KEEP].active->fd);
 	assert_int_equal(pipe(ends), 0);
-	dup2(ends[1], s->active->fd);
+	dup2(ends[1], s->logs[LOG_KEEP].active->fd);
 	assert_int_equal(store_sync(s), -EINVAL);
-	dup2(file, s->active->fd);
+	dup2(file, s->logs[LOG_KEEP].active->fd);
 	close(file);
 	close(ends[0]);
 	close(ends[1]);
@@ -719,11 +719,11 @@ static void a_put_without_space_leaves_nothing_and_a_later_one_succeeds(void **s
 
 	assert_int_equal(put(s, 1), 0);
 	free(scratch_read(dir, SEGMENT_1, &before));
-	int file = dup(s->active->fd), full = open("/dev/full", O_RDWR);
-	dup2(full, s->active->fd);
+	int file = dup(s->logs[LOG_KEEP].active->fd), full = open("/dev/full", O_RDWR);
+	dup2(full, s->logs[LOG_KEEP].active->fd);
 	assert_int_equal(put(s, 2), -ENOSPC);
 	assert_int_equal(has(s, 2, NULL), 0);
-	dup2(file, s->active->fd);
+	dup2(file, s->logs[LOG_KEEP].active->fd);
 	close(full);
 	close(file);
 	free(scratch_read(dir, SEGMENT_1, &after));
@@ -897,7 +897,7 @@ static void a_full_segment_is_followed_by_another(void **state)
 	/* Move the end near the limit: the file is sparse. */
 	assert_int_equal(put(s, 1), 0);
 	pthread_mutex_lock(&s->lock);
-	s->tail.offset = s->kicked = SEGMENT_MAX - BLOCK_MAX - 20000;
+	s->logs[LOG_KEEP].tail.offset = s->logs[LOG_KEEP].kicked = SEGMENT_MAX - BLOCK_MAX - 20000;
 	pthread_mutex_unlock(&s->lock);
 	for (uint8_t i = 0; i < 3; i++) {
 		for (size_t k = 0; k < BLOCK_MAX; k += PIECE_MIN)
@@ -905,10 +905,10 @@ static void a_full_segment_is_followed_by_another(void **state)
 		multihash_sha256(&name, data, BLOCK_MAX);
 		assert_int_equal(store_put_bytes(s, &name, data, BLOCK_MAX), 0);
 	}
-	assert_int_equal(s->tail.segment, 2);
+	assert_int_equal(s->logs[LOG_KEEP].tail.segment, 2);
 	assert_int_equal(store_close(s), 0);
 	s = open_store(STORE_WRITE);
-	assert_int_equal(s->tail.segment, 2);
+	assert_int_equal(s->logs[LOG_KEEP].tail.segment, 2);
 	for (uint8_t i = 0; i < 3; i++) {
 		struct block *b = NULL;
 		for (size_t k = 0; k < BLOCK_MAX; k += PIECE_MIN)
@@ -938,7 +938,7 @@ static void the_index_takes_more_room_when_it_needs_it(void **state)
 		assert_int_equal(pending_add(&batch, &key, &at), 0);
 	}
 	pending_sort(&batch);
-	assert_int_equal(index_commit(ix, &batch, &(struct mark){ 1, 160000 }), 0);
+	assert_int_equal(index_commit(ix, &batch, (struct mark[LOGS]){ { 1, 160000 } }), 0);
 	for (uint32_t i = 0; i < 20000; i++) {
 		multihash_sha256(&name, &i, sizeof i);
 		record_name(&key, &name, 0);

@@ -396,6 +396,54 @@ static void a_name_is_a_directory_once_it_is_known(void **state)
 	assert_true(cid_equal(&i.cid, &f->name_root));
 }
 
+static int shelf_root(void *arg, const char *name, struct cid *out)
+{
+	struct fixture *f = arg;
+
+	*out = f->name_root;
+	return strcmp(name, "old") == 0 || strcmp(name, "new") == 0 ? 0 : -ENOENT;
+}
+
+static int shelf_name(void *arg, uint64_t n, char *out)
+{
+	strcpy(out, n == 0 ? "old" : "new");
+	return n < 2 ? 0 : -ENOENT;
+}
+
+static void a_history_has_trees_by_name(void **state)
+{
+	struct fixture *f = *state;
+	const struct tree_shelf shelf = { shelf_root, shelf_name, f };
+	struct memory_link l[] = { { "greeting", memory_raw(&f->m, "hello", true), 5 } };
+	struct seen s = { .stop_at = 16 }, more = { .stop_at = 16 };
+	struct inode_info i;
+	struct cid top = { .version = 0xff };
+
+	f->name_root = memory_dir(&f->m, l, 1, true);
+	f->t.shelf = &shelf;
+	assert_int_equal(list(f, INODE_ROOT, 0, &s), 0);
+	assert_int_equal(s.n, 3); /* and the two dots */
+	assert_string_equal(s.names[2], "snapshots");
+	assert_int_equal(lookup(f, INODE_ROOT, "ipfs", &i), -ENOENT);
+	assert_int_equal(lookup(f, INODE_ROOT, "snapshots", &i), 0);
+	assert_int_equal(i.id, INODE_SHELF);
+	s.n = 0;
+	assert_int_equal(list(f, INODE_SHELF, 0, &s), 0);
+	assert_int_equal(s.n, 4);
+	assert_string_equal(s.names[2], "old");
+	assert_string_equal(s.names[3], "new");
+	assert_int_equal(list(f, INODE_SHELF, s.next[2], &more), 0);
+	assert_int_equal(more.n, 1);
+	assert_string_equal(more.names[0], "new");
+	assert_int_equal(lookup(f, INODE_SHELF, "newer", &i), -ENOENT);
+	assert_int_equal(lookup(f, INODE_SHELF, "old", &i), 0);
+	assert_int_equal(i.id, s.inos[2]);
+	assert_int_equal(lookup(f, i.id, "greeting", &i), 0);
+	assert_int_equal(i.size, 5);
+	assert_true(inodes_top(f->inodes, i.id, &top));
+	assert_true(cid_equal(&top, &f->name_root));
+}
+
 static void numbers_that_are_not_known_are_stale(void **state)
 {
 	struct fixture *f = *state;
@@ -426,6 +474,7 @@ int main(void)
 		TEST(a_symlink_is_given_as_it_is),
 		TEST(the_whole_name_space_has_trees_by_cid),
 		TEST(a_name_is_a_directory_once_it_is_known),
+		TEST(a_history_has_trees_by_name),
 		TEST(numbers_that_are_not_known_are_stale),
 	};
 

@@ -1,0 +1,452 @@
+#include "fs/folder_internal.h"
+
+#include "fs/folder_clean_attrs.h"
+#include "store/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+/* Numbers of clean things; those of new things are smaller. */
+#define CLEAN_INO (UINT64_C(1) << 62)
+
+uint64_t base_ino(struct folder *f, uint64_t dir, const char *name, size_t len)
+{
+	uint8_t text[16 + 8 + NAME_MAX_BYTES];
+
+	memcpy(text, f->key, 16);
+	put_be(text + 16, dir);
+	memcpy(text + 24, name, len);
+	return CLEAN_INO | (XXH3_64bits(text, 24 + len) >> 2);
+}
+
+/* ---- objects made of the base ---- */
+
+static int set_cid(struct bytes **at, const struct cid *c)
+{
+	uint8_t bytes[CID_SIZE_MAX];
+
+	free(*at);
+	*at = NULL;
+	if (c->version == 0xff)
+		return 0;
+	*at = bytes_new(bytes, cid_encode(c, bytes));
+	return *at ? 0 : -ENOMEM;
+}
+
+static int clean_xattrs(struct inode *i, const struct attrs_entry *a)
+{
+	return 0;
+}
+
+/* What is said of the inode itself; the rest is as the type has it. */
+static int set_attrs(struct folder *f, struct inode *i, const struct attrs_entry *a,
+		     const struct dag_attr *d)
+{
+	static const mode_t types[] = { S_IFREG, S_IFREG, S_IFDIR, S_IFLNK };
+	static const mode_t specials[] = { 0, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK };
+	static const mode_t modes[] = { 0644, 0644, 0755, 0777 };
+	struct inode_core *c = &i->core;
+
+	c->mode = a->special ? specials[a->special] | 0644 : types[d->type] | modes[d->type];
+	if (d->has_mode)
+		c->mode = (c->mode & S_IFMT) | (d->mode & 07777);
+	if (a->has & ATTRS_MODE)
+		c->mode = (c->mode & S_IFMT) | (a->mode & 07777);
+	c->uid = a->has & ATTRS_UID ? a->uid : getuid();
+	c->gid = a->has & ATTRS_GID ? a->gid : getgid();
+	c->nlink = 1;
+	c->size = a->special || d->type == DAG_DIR ? 0 : d->size;
+	if (a->special == ATTRS_CHAR || a->special == ATTRS_BLOCK)
+		c->rdev = makedev(a->major, a->minor);
+	if (d->has_mtime)
+		c->mtime = (struct timespec){ d->mtime, d->mtime_nsec };
+	if (a->has & ATTRS_MTIME)
+		c->mtime = (struct timespec){ a->mtime.sec, a->mtime.nsec };
+	c->ctime = c->atime = c->mtime;
+	if (a->has & ATTRS_CTIME)
+		c->ctime = (struct timespec){ a->ctime.sec, a->ctime.nsec };
+	return clean_xattrs(i, a);
+}
+
+static int make_clean(struct folder *f, uint64_t ino, struct inode **out,
+		      const struct cid *cid, uint64_t tsize, const struct cid *attrs_cid,
+		      const struct attrs_entry *a, const struct dag_attr *d)
+{
+	struct inode *i = inode_add(f, ino);
+	int r = -ENOMEM;
+
+	if (!i)
+		return -ENOMEM;
+	r = set_attrs(f, i, a, d);
+	if (!r && cid)
+		r = set_cid(&i->base, cid);
+	i->base_size = i->core.size;
+	i->base_tsize = tsize;
+	i->unsure = cid && cid->codec == CODEC_RAW;
+	if (!r && S_ISDIR(i->core.mode)) {
+		r = directory_make(i);
+		if (!r)
+			r = set_cid(&i->dir->attrs, attrs_cid);
+		if (!r && cid)
+			r = set_cid(&i->dir->listing, cid);
+		if (!r)
+			r = set_cid(&i->dir->listing_attrs, attrs_cid);
+		if (!r)
+			i->dir->whole = true;
+	}
+	if (r < 0) {
+		inode_remove(f, i);
+		return r;
+	}
+	i->derived = true;
+	*out = i;
+	return 0;
+}
+
+/* The size of a raw leaf is taken from its entry, so a listing needs no leaves. */
+int entry_type(struct folder *f, const struct dag_entry *e, struct dag_attr *a,
+		   struct lack *lack)
+{
+	int r;
+
+	if (e->cid.codec == CODEC_RAW && e->tsize > 0 && e->tsize <= BLOCK_MAX) {
+		*a = (struct dag_attr){ .type = DAG_FILE, .size = e->tsize };
+		return 0;
+	}
+	r = dag_stat(f->cfg.source, &e->cid, a, &lack->blocks);
+	return r == 0 && a->size > INT64_MAX ? -EOVERFLOW : r;
+}
+
+int clean_child(struct folder *f, struct inode *dir, const char *name, size_t len,
+		const struct dag_entry *e, struct inode **out, struct lack *lack)
+{
+	uint64_t ino = base_ino(f, dir->ino, name, len);
+	struct cid attrs, sub = { .version = 0xff };
+	struct attrs_entry said = { 0 };
+	struct block *hold = NULL;
+	struct dag_attr d = { 0 };
+	int r;
+
+	*out = inode_find(f, ino);
+	if (*out)
+		return 1;
+	attrs = bytes_cid(dir->dir->attrs);
+	if (e) {
+		r = entry_type(f, e, &d, lack);
+		if (r < 0)
+			return r;
+	}
+	r = clean_attrs(f->cfg.source, &attrs, name, len, e && d.type == DAG_DIR, &said,
+			&sub, &hold, &lack->blocks);
+	if (r < 0)
+		return r;
+	/* Attributes of what is not there say nothing; what is there is not special. */
+	if (e)
+		said.special = 0;
+	else if (!said.special)
+		goto out;
+	r = make_clean(f, ino, out, e ? &e->cid : NULL, e ? e->tsize : 0, &sub, &said, &d);
+	if (r < 0)
+		goto out;
+	r = link_add(*out, dir->ino, name, len);
+	if (r < 0) {
+		(*out)->derived = false;
+		inode_remove(f, *out);
+		goto out;
+	}
+	dir->pins++;
+	r = 1;
+out:
+	block_unref(hold);
+	return r;
+}
+
+int base_child(struct folder *f, struct inode *dir, const char *name, size_t len,
+	       struct inode **out, struct lack *lack)
+{
+	struct cid base = bytes_cid(dir->base);
+	struct dag_entry e;
+	int r = -ENOENT;
+
+	if (base.version != 0xff)
+		r = dag_lookup(f->cfg.source, &base, name, len, &e, &lack->blocks);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r < 0 && !dir->dir->attrs)
+		return 0;
+	return clean_child(f, dir, name, len, r < 0 ? NULL : &e, out, lack);
+}
+
+/* The top directory, as long as it is clean. */
+static int base_top(struct folder *f, struct inode **out, struct lack *lack)
+{
+	struct cid root = bytes_cid(f->root), attrs = bytes_cid(f->root_attrs);
+	struct attrs_entry said = { 0 };
+	struct block *hold = NULL;
+	struct dag_attr d;
+	int r = dag_stat(f->cfg.source, &root, &d, &lack->blocks);
+
+	if (r < 0)
+		return r;
+	if (d.type != DAG_DIR)
+		return -ENOTDIR;
+	r = clean_self(f->cfg.source, &attrs, &said, &hold, &lack->blocks);
+	said.special = 0;
+	if (!r)
+		r = make_clean(f, FOLDER_ROOT, out, &root, 0, &attrs, &said, &d);
+	block_unref(hold);
+	return r;
+}
+
+/* ---- whatever it is ---- */
+
+int inode_get(struct folder *f, uint64_t ino, struct inode **out, struct lack *lack)
+{
+	struct inode *i = inode_find(f, ino);
+	int r;
+
+	if (!i) {
+		r = table_inode(f, ino, &i);
+		if (!r && ino == FOLDER_ROOT)
+			r = base_top(f, &i, lack) ?: 1;
+		if (r <= 0)
+			return r < 0 ? r : -ESTALE;
+	}
+	if (i->gone)
+		return -ESTALE;
+	*out = i;
+	return 0;
+}
+
+int inode_get_dir(struct folder *f, uint64_t ino, struct inode **out, struct lack *lack)
+{
+	int r = inode_get(f, ino, out, lack);
+
+	if (r < 0)
+		return r;
+	if (!(*out)->dir)
+		return -ENOTDIR;
+	return (*out)->core.nlink ? 0 : -ENOENT;
+}
+
+int entry_get(struct folder *f, struct inode *dir, const char *name, size_t len,
+	      struct entry **out)
+{
+	struct entry *e = entry_find(f, dir->ino, name, len);
+	int r;
+
+	*out = NULL;
+	if (!e) {
+		if (dir->dir->whole)
+			return 0;
+		r = table_entry(f, dir->ino, name, len, &e);
+		if (r <= 0)
+			return r;
+		if (e->cookie && added_put(dir->dir, e) < 0) {
+			entry_remove(f, e);
+			return -ENOMEM;
+		}
+	}
+	if (e->gone)
+		return 0;
+	*out = e;
+	return 1;
+}
+
+int name_find(struct folder *f, struct inode *dir, const char *name, struct found *out,
+	      struct lack *lack)
+{
+	size_t len = strlen(name);
+	int r;
+
+	*out = (struct found){ .dir = dir, .name = name };
+	if (len > NAME_MAX_BYTES)
+		return -ENAMETOOLONG;
+	if (!len || strchr(name, '/'))
+		return -EINVAL;
+	out->len = (uint8_t)len;
+	r = entry_get(f, dir, name, len, &out->entry);
+	if (r < 0)
+		return r;
+	if (r) {
+		if (!out->entry->ino)
+			return 0;
+		r = inode_get(f, out->entry->ino, &out->inode, lack);
+		return r == -ESTALE ? ERR_CORRUPT : r;
+	}
+	r = base_child(f, dir, name, len, &out->inode, lack);
+	return r < 0 ? r : 0;
+}
+
+/* ---- taking over ---- */
+
+/* A raw leaf has the size that its block has. */
+int inode_sure(struct folder *f, struct inode *i, struct lack *lack)
+{
+	struct cid c = bytes_cid(i->base);
+	struct dag_attr d;
+	int r;
+
+	if (!i->unsure)
+		return 0;
+	r = dag_stat(f->cfg.source, &c, &d, &lack->blocks);
+	if (r < 0)
+		return r;
+	i->core.size = i->base_size = d.size;
+	i->unsure = false;
+	return 0;
+}
+
+static void adopt_one(struct folder *f, struct inode *i)
+{
+	struct update u = { .kind = UPDATE_BASE, .ino = i->ino, .size = i->base_size,
+			    .tsize = i->base_tsize };
+
+	record_inode(f, i->ino, &i->core, 0);
+	if (i->base) {
+		u.cid = i->base->data;
+		u.cid_len = i->base->len;
+	}
+	if (i->dir && i->dir->attrs) {
+		u.attrs = i->dir->attrs->data;
+		u.attrs_len = i->dir->attrs->len;
+	}
+	update_encode(&f->record, &u);
+	if (i->dir) {
+		u.kind = UPDATE_LISTING;
+		update_encode(&f->record, &u);
+	}
+	for (struct xattr *x = i->xattrs; x; x = x->next) {
+		u = (struct update){ .kind = UPDATE_XATTR,
+				     .ino = i->ino,
+				     .name = (const uint8_t *)x->name,
+				     .name_len = x->name_len,
+				     .value = xattr_value(x),
+				     .value_len = x->len };
+		update_encode(&f->record, &u);
+	}
+	for (struct link *l = i->links; l; l = l->next) {
+		u = (struct update){ .kind = UPDATE_ENTRY,
+				     .flags = ENTRY_LISTED | ENTRY_SNAPPED,
+				     .type = (uint8_t)((i->core.mode & S_IFMT) >> 12),
+				     .dir = l->dir,
+				     .ino = i->ino,
+				     .name = (const uint8_t *)l->name,
+				     .name_len = l->len };
+		update_encode(&f->record, &u);
+	}
+}
+
+/* Known until change_end(). */
+static int adopting_add(struct folder *f, struct inode *i)
+{
+	if (f->adopting.n == f->adopting.cap) {
+		uint32_t cap = f->adopting.cap ? 2 * f->adopting.cap : 16;
+		void **v = realloc(f->adopting.v, cap * sizeof *v);
+
+		if (!v)
+			return -ENOMEM;
+		f->adopting.v = v;
+		f->adopting.cap = cap;
+	}
+	f->adopting.v[f->adopting.n++] = i;
+	i->adopting = true;
+	return 0;
+}
+
+int inode_adopt(struct folder *f, struct inode *i, struct lack *lack)
+{
+	struct inode *next;
+	int r;
+
+	if (!i->derived)
+		return 0;
+	r = inode_sure(f, i, lack);
+	if (r < 0)
+		return r;
+	/* From the top down; what this record has taken over already is marked. */
+	while (i->derived && !i->adopting) {
+		struct inode *top = i;
+
+		while (top->links && (next = inode_find(f, top->links->dir)) &&
+		       next->derived && !next->adopting)
+			top = next;
+		adopt_one(f, top);
+		r = adopting_add(f, top);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- updates ---- */
+
+void record_inode(struct folder *f, uint64_t ino, const struct inode_core *c,
+		  unsigned flags)
+{
+	const struct update u = {
+		.kind = UPDATE_INODE, .flags = (uint8_t)flags, .ino = ino, .core = *c
+	};
+
+	update_encode(&f->record, &u);
+}
+
+void record_free(struct folder *f, uint64_t ino)
+{
+	const struct update u = { .kind = UPDATE_FREE, .ino = ino };
+
+	update_encode(&f->record, &u);
+}
+
+void record_extent(struct folder *f, uint64_t ino, unsigned place, uint64_t offset,
+		   uint64_t len, uint64_t from)
+{
+	const struct update u = { .kind = UPDATE_EXTENT,
+				  .flags = (uint8_t)place,
+				  .ino = ino,
+				  .offset = offset,
+				  .len = len,
+				  .from = from };
+
+	update_encode(&f->record, &u);
+}
+
+void record_entry(struct folder *f, const struct found *at, uint64_t ino, mode_t mode)
+{
+	struct update u = { .kind = UPDATE_ENTRY,
+			    .flags = ENTRY_CHANGED,
+			    .type = ino ? (uint8_t)((mode & S_IFMT) >> 12) : 0,
+			    .dir = at->dir->ino,
+			    .ino = ino,
+			    .name = (const uint8_t *)at->name,
+			    .name_len = at->len };
+
+	if (at->dir->dir->relisted) {
+		struct directory *d = at->dir->dir;
+		struct update l = { .kind = UPDATE_LISTING, .ino = at->dir->ino,
+				    .upto = d->rebased };
+
+		if (d->listing) {
+			l.cid = d->listing->data;
+			l.cid_len = d->listing->len;
+		}
+		if (d->listing_attrs) {
+			l.attrs = d->listing_attrs->data;
+			l.attrs_len = d->listing_attrs->len;
+		}
+		update_encode(&f->record, &l);
+	}
+	if (at->entry ? at->entry->listed : at->inode != NULL)
+		u.flags |= ENTRY_LISTED;
+	if (at->entry ? at->entry->snapped : at->inode != NULL)
+		u.flags |= ENTRY_SNAPPED;
+	/* A name that goes on to be there keeps its place in listings. */
+	if (ino && at->inode)
+		u.cookie = at->entry ? at->entry->cookie : 0;
+	else if (ino)
+		u.cookie = ADDED_COOKIE + 2 * folder_log_end(f->log).number + f->added++ % 2;
+	update_encode(&f->record, &u);
+}

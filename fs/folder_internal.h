@@ -1,0 +1,374 @@
+/*
+ * The parts of a writable folder (folder.h).
+ *
+ *	folder.c	 open, recover, close; how an operation begins and is committed
+ *	folder_names.c	 look-ups, and what changes names
+ *	folder_list.c	 listings		folder_attr.c	attributes
+ *	folder_xattr.c	 extended attributes	folder_bytes.c	content
+ *	folder_apply.c	 makes the updates of a record, when it is written and when
+ *			 it is replayed alike: nothing else changes objects
+ *	folder_objects.c the objects in memory
+ *	folder_base.c	 what is clean: objects made of the base, and taken over
+ *	folder_table.c	 the LMDB		folder_save.c	checkpoints
+ *	folder_freeze.c	 snapshots		folder_clean.c	space in the log
+ *
+ * Two locks.  `change` orders everything that changes the folder or drops
+ * objects; `state` guards the objects.  An operation that changes something has
+ * `change` throughout, and `state` but for the time in which its record is
+ * written, so that readers never wait for the disk.  An object found stays
+ * where it is as long as one of the two is held.
+ */
+#ifndef FS_FOLDER_INTERNAL_H
+#define FS_FOLDER_INTERNAL_H
+
+/* net/ and the view have functions of these names. */
+#define name_find folder_name_find
+#define link_find folder_link_find
+
+#include "fs/extents.h"
+#include "fs/folder.h"
+#include "fs/folder_known.h"
+#include "fs/folder_log.h"
+#include "fs/folder_record.h"
+
+#include "store/lock.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+
+/* ---- objects ---- */
+
+/* A counted string of bytes, malloc'ed: a CID in binary.  NULL: none. */
+struct bytes {
+	uint8_t len;
+	uint8_t data[];
+};
+
+/* A name of an inode. */
+struct link {
+	struct link *next;
+	uint64_t dir;
+	uint8_t len;
+	char name[]; /* with a NUL */
+};
+
+struct xattr {
+	struct xattr *next;
+	uint32_t len;
+	uint8_t name_len;
+	char name[]; /* with a NUL, and the value behind it */
+};
+static inline const uint8_t *xattr_value(const struct xattr *x)
+{
+	return (const uint8_t *)x->name + x->name_len + 1;
+}
+
+struct entry;
+
+/* What directories have besides. */
+struct directory {
+	struct bytes *attrs;		      /* the snapshot's node of attributes */
+	struct bytes *listing, *listing_attrs; /* the base that listings go by */
+	uint64_t rebased; /* entries clean then and not touched since are the listing's */
+	uint64_t n_changed; /* entries that are not what the snapshot has */
+	bool relisted;	  /* `listing` is newer than what the log knows */
+	bool whole;	  /* every entry over the base is in memory */
+	/* Those not in the listing base, by cookie; NULL where one has gone. */
+	struct added {
+		uint64_t cookie;
+		struct entry *entry;
+	} *added;
+	uint32_t n_added, cap_added, gone;
+};
+
+struct inode {
+	struct inode *next; /* in its chain */
+	uint64_t ino;
+	struct inode_core core;
+	/* Records that changed it since the snapshot; 0: none.  `based`: that gave
+	 * it its base. */
+	uint64_t changed, content, based;
+	struct bytes *base;		  /* content as of a snapshot */
+	uint64_t base_size, base_tsize; /* of the base, as far as it still counts; of all of it */
+	struct link *links;
+	struct xattr *xattrs;
+	char *target;
+	struct extents map;
+	struct directory *dir;
+	uint32_t save_at, dirty_at; /* place in the sets, plus one */
+	uint32_t pins;		    /* clean children in memory */
+	bool stored;		    /* the table has it */
+	bool derived;		    /* clean: made of the base, and not in the table */
+	bool unsure;		    /* derived, of a size that its directory claims */
+	bool gone;		    /* freed; stays until the table has forgotten it */
+	bool adopting;		    /* derived, but f->record takes it over */
+	bool map_changed;	    /* since the last checkpoint */
+	bool dying;		    /* and is on the list for that */
+	bool used;		    /* lately; atomic */
+};
+
+/* A name that is not simply what the base says of it. */
+struct entry {
+	struct entry *next;
+	uint64_t dir, ino; /* 0: no such name */
+	uint64_t cookie;   /* 0: at its place in the listing base */
+	uint64_t stored_cookie;
+	uint64_t number;   /* the record that changed it last */
+	uint32_t save_at, dirty_at;
+	bool changed, listed, snapped; /* as in folder_record.h */
+	bool stored, gone, dying, used;
+	uint8_t type;
+	uint8_t len;
+	char name[]; /* with a NUL */
+};
+
+/* Objects that know their place in it, by a uint32_t at `place` in each. */
+struct set {
+	void **v;
+	uint32_t n, cap;
+	size_t place;
+};
+
+struct table;
+struct frozen;
+
+struct folder {
+	struct folder_config cfg;
+	char *dir;
+	pthread_mutex_t change;
+	pthread_rwlock_t state;
+
+	/* of the one who changes */
+	struct folder_log *log;
+	struct buf record;
+	struct set adopting;		 /* by the record */
+	unsigned added;			 /* entries, ever: makes cookies differ */
+	uint64_t recording; /* number of the record that is being applied */
+	uint64_t meta_bytes, data_bytes; /* in the log since the last checkpoint */
+
+	/* objects */
+	struct table *table;
+	struct inode **inodes;
+	struct entry **entries;
+	uint32_t inode_bits, entry_bits, n_inodes, n_entries;
+	struct set save_inodes, save_entries;	/* not as in the table */
+	struct set dirty_inodes, dirty_entries; /* not as in the snapshot */
+	/* of the checkpoint that runs, or failed and is to be tried again */
+	pthread_mutex_t save_lock; /* before all others */
+	struct buf unsaved;
+	struct set dying_inodes, dying_entries;
+	bool saving;
+	struct known known;			/* the kernel's look-ups */
+	uint8_t key[16];			/* of numbers made of names */
+	uint64_t seed;
+	uint64_t next_ino;
+	uint64_t dirty_bytes, n_dirty;
+	struct bytes *root, *root_attrs; /* of the last snapshot */
+	uint64_t snapshot;		 /* the record up to which it goes */
+	int64_t first_change_ms, last_change_ms;
+	bool replaying;
+	int broken; /* memory ran out where nothing could be undone */
+	struct frozen *frozen;
+	uint32_t hand; /* of the clock that evicts */
+
+	/* the thread that keeps house */
+	pthread_t keeper;
+	pthread_mutex_t keep_lock;
+	pthread_cond_t keep_wake;
+	bool keeping, stop, wake, replayed;
+	int lock_fd;
+};
+
+/* Positions of added entries in listings, above all that dag_list() gives; and of
+ * the special ones of the base, between those. */
+#define ADDED_COOKIE   (UINT64_C(3) << 61)
+#define SPECIAL_COOKIE ((UINT64_C(1) << 62) + 16)
+
+/* ---- how an operation goes (folder.c) ---- */
+
+/* Take the locks: 0, or -EROFS. */
+int change_begin(struct folder *f);
+/* Append f->record, and apply it.  Nothing in it: nothing happens. */
+int change_commit(struct folder *f, const void *data, uint32_t len);
+void change_end(struct folder *f);
+/* For operations that only look, where all is in memory. */
+void look_begin(struct folder *f);
+void look_end(struct folder *f);
+/* For those which may load objects. */
+void load_begin(struct folder *f);
+void load_end(struct folder *f);
+
+/* Count a look-up by the kernel and tell of the inode. */
+int folder_known(struct folder *f, struct inode *i, struct folder_attr *out);
+void attr_fill(const struct inode *i, struct folder_attr *out);
+/* 1 if a directory has no entry, 0 if it has, or an error. */
+int directory_empty(struct folder *f, struct inode *dir, struct lack *lack);
+
+struct timespec folder_now(void);
+/* In tests: no thread works behind their backs. */
+extern bool folder_keeper_rests;
+/* Let the keeper make a checkpoint. */
+void folder_wake(struct folder *f);
+
+/* ---- objects (folder_objects.c) ---- */
+
+struct inode *inode_find(struct folder *f, uint64_t ino); /* NULL: not in memory */
+struct inode *inode_add(struct folder *f, uint64_t ino);  /* zeroed; NULL: no memory */
+void inode_remove(struct folder *f, struct inode *i);	  /* free it */
+/* Clean children keep the directories above them in memory; one is so no more. */
+void inode_unpin(struct folder *f, struct inode *i);
+/* Drop what hangs on it, telling the log. */
+void inode_clear(struct folder *f, struct inode *i);
+struct entry *entry_find(struct folder *f, uint64_t dir, const char *name, size_t len);
+struct entry *entry_add(struct folder *f, uint64_t dir, const char *name, size_t len);
+void entry_remove(struct folder *f, struct entry *e);
+int directory_make(struct inode *i);
+
+struct link *link_find(struct inode *i, uint64_t dir, const char *name, size_t len);
+int link_add(struct inode *i, uint64_t dir, const char *name, size_t len);
+void link_remove(struct inode *i, uint64_t dir, const char *name, size_t len);
+struct xattr *xattr_find(struct inode *i, const char *name, size_t len);
+int xattr_put(struct inode *i, const char *name, size_t name_len, const void *value,
+	      size_t len);
+void xattr_remove(struct inode *i, const char *name, size_t len);
+
+/* The added entries of a directory, by cookie. */
+int added_put(struct directory *d, struct entry *e);
+void added_remove(struct directory *d, const struct entry *e);
+uint32_t added_seek(const struct directory *d, uint64_t cookie); /* first above it */
+
+int save_inode(struct folder *f, struct inode *i); /* the table is to get it */
+int save_entry(struct folder *f, struct entry *e);
+int dirty_inode(struct folder *f, struct inode *i, bool dirty);
+int dirty_entry(struct folder *f, struct entry *e, bool dirty);
+void set_remove(struct set *s, uint32_t *at);
+
+struct bytes *bytes_new(const void *data, size_t len);
+bool bytes_equal(const struct bytes *a, const struct bytes *b);
+/* The CID in it; version 0xff if there is none. */
+struct cid bytes_cid(const struct bytes *b);
+
+const struct extents_live *live_of(struct folder *f, struct extents_live *out);
+
+/* What may stay in memory although it could be loaded again. */
+#define OBJECTS_MAX 150000u
+extern uint32_t folder_objects_max; /* OBJECTS_MAX, but in tests */
+/* Let go of what was not used for long, if there is much.  Both locks. */
+void objects_evict(struct folder *f);
+void objects_free(struct folder *f);
+
+/* ---- what there is, wherever it is kept (folder_base.c) ---- */
+
+/* An inode by number: -ESTALE, or why it cannot be had. */
+int inode_get(struct folder *f, uint64_t ino, struct inode **out, struct lack *lack);
+/* The same, that has to be a directory and not a removed one (-ENOENT). */
+int inode_get_dir(struct folder *f, uint64_t ino, struct inode **out, struct lack *lack);
+/* What is over the base: 1 and it, 0, or an error. */
+int entry_get(struct folder *f, struct inode *dir, const char *name, size_t len,
+	      struct entry **out);
+
+/* What a name stands for. */
+struct found {
+	struct inode *dir;
+	const char *name;
+	uint8_t len;
+	struct entry *entry; /* NULL: only the base may have it */
+	struct inode *inode; /* NULL: there is none */
+};
+/* 0, also if the name is not there; or an error.  -ENAMETOOLONG. */
+int name_find(struct folder *f, struct inode *dir, const char *name, struct found *out,
+	      struct lack *lack);
+/* A clean child: what the base says under a name, that no entry hides. */
+int base_child(struct folder *f, struct inode *dir, const char *name, size_t len,
+	       struct inode **out, struct lack *lack);
+/* The same, where the entry of the listing is known (NULL: it is in none). */
+int clean_child(struct folder *f, struct inode *dir, const char *name, size_t len,
+		const struct dag_entry *e, struct inode **out, struct lack *lack);
+/* The size of a raw leaf is taken from its entry, so a listing needs no leaves. */
+int entry_type(struct folder *f, const struct dag_entry *e, struct dag_attr *a,
+	       struct lack *lack);
+/* The number of a clean thing. */
+uint64_t base_ino(struct folder *f, uint64_t dir, const char *name, size_t len);
+
+/* Put updates into f->record that make a clean inode, and what is above it, one
+ * that has a row in the table; nothing if it has one.  ERR_MISSING: not even
+ * its size was known. */
+int inode_adopt(struct folder *f, struct inode *i, struct lack *lack);
+
+/* The size of a clean file that is only claimed becomes that which it has. */
+int inode_sure(struct folder *f, struct inode *i, struct lack *lack);
+
+/* ---- updates for f->record ---- */
+
+void record_inode(struct folder *f, uint64_t ino, const struct inode_core *c,
+		  unsigned flags);
+/* The entry is to name `ino` (0: nothing); its place in listings is found here. */
+void record_entry(struct folder *f, const struct found *at, uint64_t ino, mode_t mode);
+void record_extent(struct folder *f, uint64_t ino, unsigned place, uint64_t offset,
+		   uint64_t len, uint64_t from);
+
+void record_free(struct folder *f, uint64_t ino);
+
+/* ---- applying (folder_apply.c) ---- */
+
+/* Make the updates of a record.  Live it cannot fail but for memory. */
+int folder_apply(struct folder *f, const struct log_record *r);
+
+/* ---- table (folder_table.c, folder_save.c) ---- */
+
+#define TABLE_INODES  0
+#define TABLE_ENTRIES 1 /* dir, name */
+#define TABLE_ORDER   2 /* dir, cookie -> name */
+#define TABLE_EXTENTS 3 /* ino, chunk */
+#define TABLE_INDEX   4 /* 'i' ino, 'e' dir name: not as in the snapshot; 'o' ino: orphan */
+#define TABLE_META    5
+#define TABLES	      6
+
+/* What the table says of the whole. */
+struct table_meta {
+	uint8_t key[16];
+	struct log_mark covered;
+	uint64_t next_ino, snapshot, n_dirty, dirty_bytes;
+	int64_t first_change_ms, last_change_ms;
+	struct bytes *root, *attrs;
+};
+
+/* Open; *fresh if it was just made and has nothing. */
+int table_open(struct table **out, const char *dir, bool *fresh);
+void table_close(struct table *t);
+int table_meta_get(struct table *t, struct table_meta *out); /* the caller frees root, attrs */
+/* 1 and the object in memory, 0, or an error. */
+int table_inode(struct folder *f, uint64_t ino, struct inode **out);
+int table_entry(struct folder *f, uint64_t dir, const char *name, size_t len,
+		struct entry **out);
+/* The name of the next added entry behind a cookie: 1, 0 or an error. */
+int table_next_added(struct table *t, uint64_t dir, uint64_t *cookie, char *name,
+		     size_t *len);
+/* The keys of the index that begin with `kind`: copied to `out`, u16 length before each. */
+int table_index(struct table *t, uint8_t kind, struct buf *out);
+
+/* A change of the table, behind others in a buffer. */
+void table_put(struct buf *b, unsigned table, const void *key, size_t key_len,
+	       const struct buf *value);
+void table_del(struct buf *b, unsigned table, const void *key, size_t key_len);
+void table_del_prefix(struct buf *b, unsigned table, const void *key, size_t key_len);
+/* Make them all, durably, or none. */
+int table_commit(struct table *t, const struct buf *changes);
+
+size_t entry_key(uint8_t out[8 + NAME_MAX_BYTES], uint64_t dir, const char *name,
+		 size_t len);
+void put_be(uint8_t *p, uint64_t v);
+uint64_t get_be(const uint8_t *p);
+
+/* How many bytes of each segment are in use, as of the last checkpoint:
+ * u32 number, u64 bytes, ... */
+int table_segments(struct table *t, struct buf *out);
+
+/* Bring the table up to date.  Takes the locks. */
+int folder_checkpoint(struct folder *f);
+void meta_encode(struct buf *out, const struct folder *f, const struct log_mark *covered);
+void inode_row(struct buf *out, const struct inode *i);
+int inode_row_read(struct folder *f, uint64_t ino, const void *data, size_t len,
+		   struct inode **out);
+
+#endif

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# No space, and errors of the disk, at every write of a folder's journal and of a
+# snapshot: an error to the caller, nothing lost, and on it goes afterwards.
+#	folder_full.sh [WRITES]	how many writes get an error, one after another (12; by hand 200)
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../folder.sh"
+need_folders
+need_root
+WRITES=${1:-${WRITES:-12}}
+loop_dir disk 96M || skip_all "no loop devices"
+c() { local n=$1; shift; "$CAIRN" --repo "$T/disk/$n" "$@"; }
+mkdir "$T/disk/f"; ln -s disk/f "$T/f"
+folder f || { not_ok "a_folder_is_mounted" "$(tail -n 2 "$T/f.err" | tr '\n' '|')"; finish; }
+M=$T/f.mnt
+mkdir "$T/twin"
+has_snapshots=; "$CAIRN" --help 2>&1 | grep -q '^ *snapshot ' && has_snapshots=1
+
+# put NAME BYTES: into the folder, and into the twin if that was right.
+put() {
+	head -c "$2" /dev/urandom >"$T/new"
+	dd if="$T/new" of="$M/$1" bs=128k conv=fsync status=none 2>"$T/put.err" || return 1
+	cp "$T/new" "$T/twin/$1"
+}
+# What was put is there; what was not may be there in part, and goes.
+same() {
+	local f
+	for f in "$T/twin"/*; do cmp "$f" "$M/${f##*/}" || return 1; done
+}
+clean() { local f; for f in "$M"/*; do [ -e "$T/twin/${f##*/}" ] || rm "$f" || return 1; done; }
+ballast() { local free; free=$(($(stat -f -c '%a * %S' "$T/disk") - ${1:-0})); fallocate -l "$free" "$T/disk/ballast" 2>/dev/null || head -c "$free" /dev/zero >"$T/disk/ballast" 2>/dev/null; }
+alive() { kill -0 "$DAEMON_PID" && stat "$M" >/dev/null; }
+
+head -c 30000000 /dev/zero >"$T/disk/ballast"
+for i in $(seq 400); do put "f$i" 300000 || break; done
+grep -q 'No space left' "$T/put.err" && ok "a_full_disk_is_ENOSPC_to_the_writer" || not_ok "a_full_disk_is_ENOSPC_to_the_writer" "file $i: $(cat "$T/put.err")"
+check "the_daemon_lives" alive
+check "what_was_written_before_is_there" same
+rm "$T/disk/ballast"
+goes_on() { put "more$1" 300000; }
+check "it_goes_on_when_space_returns" wait_for 10 goes_on 1
+check "what_was_not_taken_can_be_removed" clean
+if [ -n "$has_snapshots" ]; then
+	ballast 100000
+	c f snapshot f >"$T/out" 2>&1 && not_ok "a_snapshot_without_space_fails" || ok "a_snapshot_without_space_fails"
+	check "and_loses_nothing" same
+	check "and_the_daemon_lives" alive
+	rm "$T/disk/ballast"
+	snapshots() { c f snapshot f; }
+	check "a_snapshot_succeeds_when_space_returns" wait_for 10 snapshots
+fi
+folder_killed f; folder_up f || not_ok "the_folder_opens_again" "$(tail -n 2 "$T/f.err" | tr '\n' '|')"
+check "nothing_is_lost" same
+rm -f "$M"/f1* "$T/twin"/f1*
+[ -z "$has_snapshots" ] || c f snapshot f >/dev/null
+
+# One write after another gets EIO, or finds no space.
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+	failures=0 bad=0 calls=pwrite64,pwritev,pwritev2,fsync,fdatasync,ftruncate,fallocate,msync,sync_file_range
+	for error in EIO ENOSPC; do
+		for n in $(seq "$WRITES"); do
+			# Counted by thread and by call.  Not writev: with it requests are answered.
+			strace -f -q -o "$T/strace" -p "$DAEMON_PID" -e trace=$calls -e inject=$calls:error=$error:when="$n" 2>"$T/strace.err" &
+			tracer=$!
+			wait_for 10 grep -q "TracerPid:[[:space:]]*[1-9]" "/proc/$DAEMON_PID/status"
+			put "$error$n" 50000 || failures=$((failures + 1))
+			[ -z "$has_snapshots" ] || c f snapshot f >/dev/null 2>"$T/out" || failures=$((failures + 1))
+			kill $tracer 2>/dev/null; wait $tracer 2>/dev/null
+			kill -0 "$DAEMON_PID" || { bad=1; not_ok "the_daemon_lives_after_$error" "at write $n"; folder_killed f; folder_up f || break 2; }
+			# An error that is final needs the folder to be opened again.
+			if ! put "after$error$n" 1000; then folder_killed f; folder_up f || { bad=1; not_ok "the_folder_opens_after_$error" "at write $n: $(tail -n 2 "$T/f.err")"; break 2; }; fi
+			same >"$T/out" 2>&1 || { bad=1; not_ok "nothing_is_lost_by_$error" "at write $n: $(cat "$T/out")"; break 2; }
+		done
+	done
+	[ $bad = 1 ] || ok "nothing_is_lost_by_an_error_at_each_of_$WRITES writes"
+	note "$failures calls were told of an error"
+	[ $failures -gt 0 ] && ok "an_error_reaches_the_caller" || not_ok "an_error_reaches_the_caller" "$(tail -n 2 "$T/strace.err")"
+	folder_killed f; folder_up f
+	check "nor_after_a_kill" same
+else
+	skip "nothing_is_lost_by_an_error_at_each_write" "no strace"
+fi
+check "it_stops_in_good_order" folder_down f
+check "the_repository_verifies" c f verify
+finish
