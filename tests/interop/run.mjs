@@ -197,6 +197,26 @@ async function family (name, command) {
     const k51 = a.run('publish', cid)
     equal((await f.do({ cmd: 'resolve', name: k51 })).value, `/ipfs/${cid}`, 'value')
   })
+  await check(`${name}: it follows the name of a folder that is edited, and gets each version`, async () => {
+    const e = await new Cairn(`${name}-e`).start([middle.address])
+    const k51 = e.run('folder', 'create', 'shared', '--from', small, '--publish')
+    const dir = e.mount('shared')
+    for (const version of ['first', 'second']) {
+      if (version === 'second') {
+        fs.writeFileSync(path.join(dir, 'new'), 'made through the mount\n')
+        fs.appendFileSync(path.join(dir, 'large'), 'more')
+        fs.renameSync(path.join(dir, 'two blocks'), path.join(dir, 'a', 'moved'))
+        fs.rmSync(path.join(dir, 'link'))
+        e.run('snapshot', 'shared')
+      }
+      const { root } = JSON.parse(e.run('folder', 'status', 'shared', '--json')).snapshot
+      await eventually(30, 'the name has moved', async () => (await f.do({ cmd: 'resolve', name: k51 })).value === `/ipfs/${root}`)
+      const to = path.join(top, `shared-${name}-${version}`)
+      await f.do({ cmd: 'get', cid: root, to })
+      same(dir, to)
+      if (name === 'js' && !((await f.do({ cmd: 'verify' })).blocks > 40)) throw new Error('not all blocks are there')
+    }
+  })
   await check(`${name}: cairn resolves a name that it published`, async () => {
     const { name: k51 } = await f.do({ cmd: 'publish', cid })
     equal(a.run('resolve', k51), `/ipfs/${cid}`, 'value')
