@@ -209,7 +209,7 @@ static int make_fresh(struct folder *f, const struct cid *root, const struct cid
 	if (r < 0)
 		return r;
 	meta_encode(&row, f, &start);
-	table_put(&changes, TABLE_META, "folder", 6, &row);
+	rows_put(&changes, TABLE_META, "folder", 6, &row);
 	if (!f->root) {
 		struct inode top = {
 			.ino = FOLDER_ROOT,
@@ -221,7 +221,7 @@ static int make_fresh(struct folder *f, const struct cid *root, const struct cid
 		buf_clear(&row);
 		inode_row(&row, &top);
 		put_be(key, FOLDER_ROOT);
-		table_put(&changes, TABLE_INODES, key, sizeof key, &row);
+		rows_put(&changes, TABLE_INODES, key, sizeof key, &row);
 	}
 	r = changes.failed ? -ENOMEM : table_commit(f->table, &changes);
 	buf_release(&changes);
@@ -267,7 +267,7 @@ static int load_meta(struct folder *f, struct log_mark *covered)
 static int free_orphans(struct folder *f)
 {
 	struct lack none = { .blocks.max = 0 };
-	struct buf keys = { 0 };
+	struct buf keys = { 0 }, dirs = { 0 };
 	int r = table_index(f->table, 'o', &keys);
 
 	if (r < 0)
@@ -283,20 +283,32 @@ static int free_orphans(struct folder *f)
 		key = cursor_take(&in, len);
 		if (!key || len != 9)
 			break;
-		if (inode_get(f, get_be(key + 1), &i, &none) == 0 && !i->core.nlink)
+		if (inode_get(f, get_be(key + 1), &i, &none) < 0 || i->core.nlink)
+			continue;
+		if (i->dir)
+			buf_u64le(&dirs, i->ino);
+		else
 			record_free(f, i->ino);
 	}
 	/* And those that are not in the table yet. */
 	for (uint32_t k = 0; !r && k < f->save_inodes.n; k++) {
 		struct inode *i = f->save_inodes.v[k];
 
-		if (!i->gone && !i->core.nlink && !i->stored)
+		if (i->gone || i->core.nlink || i->stored)
+			continue;
+		if (i->dir)
+			buf_u64le(&dirs, i->ino);
+		else
 			record_free(f, i->ino);
 	}
 	if (!r) {
 		r = change_commit(f, NULL, 0);
 		change_end(f);
 	}
+	in = cursor_over(dirs.data, dirs.len);
+	while (!r && cursor_left(&in))
+		folder_reap(f, cursor_u64le(&in));
+	buf_release(&dirs);
 	buf_release(&keys);
 	return r;
 }

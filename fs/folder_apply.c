@@ -92,6 +92,7 @@ static int apply_entry(struct folder *f, const struct update *u)
 		e = entry_add(f, u->dir, name, u->name_len);
 	if (!e)
 		return -ENOMEM;
+	r = 0;
 	if (e->ino && e->ino != u->ino) {
 		i = want_inode(f, e->ino, &r);
 		if (!i)
@@ -174,6 +175,8 @@ static int apply_cut(struct folder *f, const struct update *u)
 	f->dirty_bytes += i->map.data;
 	if (i->base_size > u->size)
 		i->base_size = u->size;
+	if (f->frozen)
+		frozen_cut(f->frozen, u->ino, u->size);
 	i->map_changed = true;
 	return save_inode(f, i);
 }
@@ -236,6 +239,7 @@ static int apply_base(struct folder *f, const struct update *u)
 		f->dirty_bytes += i->map.data;
 		if (i->content <= u->upto)
 			i->content = 0;
+		i->based = u->upto + 1;
 	} else if (u->flags & BASE_COPY) {
 		f->dirty_bytes -= i->map.data;
 		extents_clear(&i->map, live_of(f, &live));

@@ -36,20 +36,13 @@ static int set_cid(struct bytes **at, const struct cid *c)
 	return *at ? 0 : -ENOMEM;
 }
 
-static int clean_xattrs(struct inode *i, const struct attrs_entry *a)
-{
-	return 0;
-}
-
-/* What is said of the inode itself; the rest is as the type has it. */
-static int set_attrs(struct folder *f, struct inode *i, const struct attrs_entry *a,
-		     const struct dag_attr *d)
+void clean_core(const struct attrs_entry *a, const struct dag_attr *d, struct inode_core *c)
 {
 	static const mode_t types[] = { S_IFREG, S_IFREG, S_IFDIR, S_IFLNK };
 	static const mode_t specials[] = { 0, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK };
 	static const mode_t modes[] = { 0644, 0644, 0755, 0777 };
-	struct inode_core *c = &i->core;
 
+	*c = (struct inode_core){ .nlink = 1 };
 	c->mode = a->special ? specials[a->special] | 0644 : types[d->type] | modes[d->type];
 	if (d->has_mode)
 		c->mode = (c->mode & S_IFMT) | (d->mode & 07777);
@@ -57,7 +50,6 @@ static int set_attrs(struct folder *f, struct inode *i, const struct attrs_entry
 		c->mode = (c->mode & S_IFMT) | (a->mode & 07777);
 	c->uid = a->has & ATTRS_UID ? a->uid : getuid();
 	c->gid = a->has & ATTRS_GID ? a->gid : getgid();
-	c->nlink = 1;
 	c->size = a->special || d->type == DAG_DIR ? 0 : d->size;
 	if (a->special == ATTRS_CHAR || a->special == ATTRS_BLOCK)
 		c->rdev = makedev(a->major, a->minor);
@@ -68,7 +60,17 @@ static int set_attrs(struct folder *f, struct inode *i, const struct attrs_entry
 	c->ctime = c->atime = c->mtime;
 	if (a->has & ATTRS_CTIME)
 		c->ctime = (struct timespec){ a->ctime.sec, a->ctime.nsec };
-	return clean_xattrs(i, a);
+}
+
+static int clean_xattrs(struct inode *i, const struct attrs_entry *a)
+{
+	struct cursor in = attrs_xattrs(a);
+	struct attrs_xattr x;
+
+	while (attrs_xattrs_next(&in, &x) > 0)
+		if (xattr_put(i, x.name, x.name_len, x.value, x.value_len) < 0)
+			return -ENOMEM;
+	return 0;
 }
 
 static int make_clean(struct folder *f, uint64_t ino, struct inode **out,
@@ -80,7 +82,8 @@ static int make_clean(struct folder *f, uint64_t ino, struct inode **out,
 
 	if (!i)
 		return -ENOMEM;
-	r = set_attrs(f, i, a, d);
+	clean_core(a, d, &i->core);
+	r = clean_xattrs(i, a);
 	if (!r && cid)
 		r = set_cid(&i->base, cid);
 	i->base_size = i->core.size;
@@ -401,6 +404,35 @@ void record_free(struct folder *f, uint64_t ino)
 	update_encode(&f->record, &u);
 }
 
+static uint8_t put_cid(uint8_t out[CID_SIZE_MAX], const struct cid *c)
+{
+	return c && c->version != 0xff ? (uint8_t)cid_encode(c, out) : 0;
+}
+
+void record_listing(struct folder *f, uint64_t ino, uint64_t upto, const struct cid *cid,
+		    const struct cid *attrs)
+{
+	uint8_t a[CID_SIZE_MAX], b[CID_SIZE_MAX];
+	struct update u = { .kind = UPDATE_LISTING, .ino = ino, .upto = upto, .cid = a,
+			    .attrs = b };
+
+	u.cid_len = put_cid(a, cid);
+	u.attrs_len = put_cid(b, attrs);
+	update_encode(&f->record, &u);
+}
+
+void record_base(struct folder *f, uint64_t ino, uint64_t size, uint64_t tsize, uint64_t upto,
+		 const struct cid *cid, const struct cid *attrs)
+{
+	uint8_t a[CID_SIZE_MAX], b[CID_SIZE_MAX];
+	struct update u = { .kind = UPDATE_BASE, .ino = ino, .size = size, .tsize = tsize,
+			    .upto = upto, .cid = a, .attrs = b };
+
+	u.cid_len = put_cid(a, cid);
+	u.attrs_len = put_cid(b, attrs);
+	update_encode(&f->record, &u);
+}
+
 void record_extent(struct folder *f, uint64_t ino, unsigned place, uint64_t offset,
 		   uint64_t len, uint64_t from)
 {
@@ -426,18 +458,9 @@ void record_entry(struct folder *f, const struct found *at, uint64_t ino, mode_t
 
 	if (at->dir->dir->relisted) {
 		struct directory *d = at->dir->dir;
-		struct update l = { .kind = UPDATE_LISTING, .ino = at->dir->ino,
-				    .upto = d->rebased };
+		struct cid listing = bytes_cid(d->listing), attrs = bytes_cid(d->listing_attrs);
 
-		if (d->listing) {
-			l.cid = d->listing->data;
-			l.cid_len = d->listing->len;
-		}
-		if (d->listing_attrs) {
-			l.attrs = d->listing_attrs->data;
-			l.attrs_len = d->listing_attrs->len;
-		}
-		update_encode(&f->record, &l);
+		record_listing(f, at->dir->ino, d->rebased, &listing, &attrs);
 	}
 	if (at->entry ? at->entry->listed : at->inode != NULL)
 		u.flags |= ENTRY_LISTED;

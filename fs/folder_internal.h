@@ -85,8 +85,8 @@ struct inode {
 	struct inode *next; /* in its chain */
 	uint64_t ino;
 	struct inode_core core;
-	/* Records that changed it since the snapshot; 0: none.  `based`: that gave
-	 * it its base. */
+	/* Records that changed it since the snapshot; 0: none.  `based`: holes older
+	 * than that are in the base. */
 	uint64_t changed, content, based;
 	struct bytes *base;		  /* content as of a snapshot */
 	uint64_t base_size, base_tsize; /* of the base, as far as it still counts; of all of it */
@@ -97,6 +97,7 @@ struct inode {
 	struct directory *dir;
 	uint32_t save_at, dirty_at; /* place in the sets, plus one */
 	uint32_t pins;		    /* clean children in memory */
+	uint32_t frozen;	    /* while a view is made: its place there, plus one */
 	bool stored;		    /* the table has it */
 	bool derived;		    /* clean: made of the base, and not in the table */
 	bool unsure;		    /* derived, of a size that its directory claims */
@@ -200,6 +201,11 @@ void load_end(struct folder *f);
 
 /* Count a look-up by the kernel and tell of the inode. */
 int folder_known(struct folder *f, struct inode *i, struct folder_attr *out);
+/* All entries of a directory, until each() returns non-zero. */
+int directory_each(struct folder *f, struct inode *dir, folder_each_fn each, void *arg,
+		   struct lack *lack);
+/* Free a directory that has no name, with what is in it, as far as nobody uses it. */
+void folder_reap(struct folder *f, uint64_t ino);
 void attr_fill(const struct inode *i, struct folder_attr *out);
 /* 1 if a directory has no entry, 0 if it has, or an error. */
 int directory_empty(struct folder *f, struct inode *dir, struct lack *lack);
@@ -287,6 +293,9 @@ int clean_child(struct folder *f, struct inode *dir, const char *name, size_t le
 /* The size of a raw leaf is taken from its entry, so a listing needs no leaves. */
 int entry_type(struct folder *f, const struct dag_entry *e, struct dag_attr *a,
 	       struct lack *lack);
+struct attrs_entry;
+/* What stat() shows of a clean thing, of which this is said. */
+void clean_core(const struct attrs_entry *a, const struct dag_attr *d, struct inode_core *c);
 /* The number of a clean thing. */
 uint64_t base_ino(struct folder *f, uint64_t dir, const char *name, size_t len);
 
@@ -309,10 +318,23 @@ void record_extent(struct folder *f, uint64_t ino, unsigned place, uint64_t offs
 
 void record_free(struct folder *f, uint64_t ino);
 
+void record_base(struct folder *f, uint64_t ino, uint64_t size, uint64_t tsize, uint64_t upto,
+		 const struct cid *cid, const struct cid *attrs);
+void record_listing(struct folder *f, uint64_t ino, uint64_t upto, const struct cid *cid,
+		    const struct cid *attrs);
+/* An inode loses a name (a directory its only one).  Freed if nobody knows it, unless
+ * it is a directory. */
+void record_unlinked(struct folder *f, const struct inode *i, const struct timespec *now);
+/* What a directory is after its entries changed, with so many more sub-directories. */
+struct inode_core dir_touched(const struct inode *dir, const struct timespec *now, int dirs);
+
 /* ---- applying (folder_apply.c) ---- */
 
 /* Make the updates of a record.  Live it cannot fail but for memory. */
 int folder_apply(struct folder *f, const struct log_record *r);
+
+/* A file of a frozen view is cut. */
+void frozen_cut(struct frozen *z, uint64_t ino, uint64_t size);
 
 /* ---- table (folder_table.c, folder_save.c) ---- */
 
@@ -348,10 +370,10 @@ int table_next_added(struct table *t, uint64_t dir, uint64_t *cookie, char *name
 int table_index(struct table *t, uint8_t kind, struct buf *out);
 
 /* A change of the table, behind others in a buffer. */
-void table_put(struct buf *b, unsigned table, const void *key, size_t key_len,
+void rows_put(struct buf *b, unsigned table, const void *key, size_t key_len,
 	       const struct buf *value);
-void table_del(struct buf *b, unsigned table, const void *key, size_t key_len);
-void table_del_prefix(struct buf *b, unsigned table, const void *key, size_t key_len);
+void rows_del(struct buf *b, unsigned table, const void *key, size_t key_len);
+void rows_del_prefix(struct buf *b, unsigned table, const void *key, size_t key_len);
 /* Make them all, durably, or none. */
 int table_commit(struct table *t, const struct buf *changes);
 

@@ -90,8 +90,13 @@ static int on_special(void *arg, const char *name, size_t len, const struct attr
 		      uint64_t number)
 {
 	static const mode_t types[] = { 0, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK };
+	char text[NAME_MAX_BYTES + 1];
 
-	return give_base(arg, name, len, NULL, types[a->special], SPECIAL_COOKIE + number + 1);
+	if (len > NAME_MAX_BYTES)
+		return 0;
+	memcpy(text, name, len);
+	text[len] = '\0';
+	return give_base(arg, text, len, NULL, types[a->special], SPECIAL_COOKIE + number + 1);
 }
 
 static int list_dots(struct listing *l)
@@ -198,6 +203,15 @@ int folder_list(struct folder *f, uint64_t dir, uint64_t pos, bool plus, folder_
 	return r;
 }
 
+int directory_each(struct folder *f, struct inode *dir, folder_each_fn each, void *arg,
+		   struct lack *lack)
+{
+	struct listing l = { .f = f, .dir = dir, .each = each, .arg = arg, .lack = lack,
+			     .pos = POS_ENTRIES };
+
+	return list(&l);
+}
+
 static int on_any(void *arg, const struct folder_entry *e)
 {
 	*(bool *)arg = true;
@@ -207,9 +221,7 @@ static int on_any(void *arg, const struct folder_entry *e)
 int directory_empty(struct folder *f, struct inode *dir, struct lack *lack)
 {
 	bool any = false;
-	struct listing l = { .f = f, .dir = dir, .each = on_any, .arg = &any, .lack = lack,
-			     .pos = POS_ENTRIES };
-	int r = list(&l);
+	int r = directory_each(f, dir, on_any, &any, lack);
 
 	return any ? 0 : r < 0 ? r : 1;
 }

@@ -667,7 +667,8 @@ static int record_at(struct window *w, uint32_t segment, uint32_t at, uint64_t n
 	return 1;
 }
 
-/* Give the records of segment `i` from log->end on: 1 if it ends cleanly. */
+/* Give the records of segment `i` from log->end on: 1 if it ends cleanly; 2 if it is
+ * no segment at all. */
 static int replay_segment(struct folder_log *log, size_t i, log_each_fn each, void *arg)
 {
 	struct segment *s = &log->segments[i];
@@ -681,11 +682,11 @@ static int replay_segment(struct folder_log *log, size_t i, log_each_fn each, vo
 		return r;
 	w.fd = s->fd;
 	p = window_get(&w, 0, LOG_SEGMENT_HEADER, &r);
-	if (!p || r < 0)
+	if (r < 0)
 		goto out;
-	r = segment_header_check(p, s->number);
+	r = p ? segment_header_check(p, s->number) : ERR_CORRUPT;
 	if (r == ERR_CORRUPT) {
-		r = 0;
+		r = 2;
 		goto out;
 	}
 	if (r < 0)
@@ -716,7 +717,7 @@ int folder_log_replay(struct folder_log *log, const struct log_mark *from, log_e
 	if (!log->end.at)
 		log->end.at = LOG_SEGMENT_HEADER;
 	log->unsynced = log->end.segment;
-	for (i = find(log, log->end.segment); i < log->n && r > 0; i++) {
+	for (i = find(log, log->end.segment); i < log->n && r == 1; i++) {
 		struct segment *s = &log->segments[i];
 
 		if (s->number != log->end.segment) {
@@ -730,20 +731,27 @@ int folder_log_replay(struct folder_log *log, const struct log_mark *from, log_e
 		r = replay_segment(log, i, each, arg);
 		if (r < 0)
 			return r;
-		if (r > 0)
+		if (r == 2)
+			break;
+		if (r == 1)
 			continue;
-		/* Not whole to its end: the rest never happened. */
+		/* Not whole to its end: the rest never happened.  Durably so, since
+		 * it would hide what comes after it from the next replay. */
 		uint32_t keep = log->end.at;
 		if (s->size > keep) {
-			if (ftruncate(s->fd, keep) < 0)
+			if (ftruncate(s->fd, keep) < 0 || fsync(s->fd) < 0)
 				return -errno;
 			log->bytes -= s->size - keep;
 			s->size = keep;
 		}
 	}
 	/* Nor did what follows. */
-	while (log->n > i)
-		drop(log, log->n - 1);
+	if (log->n > i) {
+		while (log->n > i)
+			drop(log, log->n - 1);
+		if (fsync(log->dir) < 0)
+			return -errno;
+	}
 	if (log->n && log->segments[log->n - 1].number == log->end.segment)
 		log->end.segment++;
 	log->end.at = LOG_SEGMENT_HEADER;

@@ -43,6 +43,11 @@ static void free_forgotten(struct folder *f, uint64_t ino)
 	if (change_begin(f) < 0)
 		return;
 	i = inode_find(f, ino);
+	if (i && i->dir) {
+		change_end(f);
+		folder_reap(f, ino);
+		return;
+	}
 	if (i && !i->gone && !i->core.nlink && !known_count(&f->known, ino)) {
 		record_free(f, ino);
 		change_commit(f, NULL, 0);
@@ -109,7 +114,9 @@ static int record_new(struct folder *f, const struct folder_caller *c, struct in
 		core.rdev = what->rdev;
 	if (S_ISLNK(what->mode))
 		core.size = strlen(what->target);
-	record_inode(f, ino, &core, INODE_NEW | INODE_CHANGED | INODE_CONTENT);
+	record_inode(f, ino, &core,
+		     INODE_NEW | INODE_CHANGED |
+			 (S_ISREG(core.mode) || S_ISLNK(core.mode) ? INODE_CONTENT : 0));
 	if (S_ISLNK(what->mode)) {
 		const struct update u = { .kind = UPDATE_TARGET,
 					  .ino = ino,
@@ -126,20 +133,20 @@ static int record_new(struct folder *f, const struct folder_caller *c, struct in
 	return 0;
 }
 
-/* A directory whose entries change; `links`: sub-directories more or fewer. */
-static struct inode_core touched(const struct inode *dir, const struct timespec *now)
+/* Sub-directories are counted where all of them were made here; 1 says that not. */
+static void count_dirs(struct inode_core *c, int dirs)
+{
+	if (c->nlink >= 2)
+		c->nlink += (uint32_t)dirs;
+}
+
+struct inode_core dir_touched(const struct inode *dir, const struct timespec *now, int dirs)
 {
 	struct inode_core c = dir->core;
 
 	c.mtime = c.ctime = *now;
+	count_dirs(&c, dirs);
 	return c;
-}
-
-/* Sub-directories are counted where all of them were made here; 1 says that not. */
-static void count_dirs(struct inode_core *c, int links)
-{
-	if (c->nlink >= 2)
-		c->nlink += (uint32_t)links;
 }
 
 static int check_new(const struct folder_new *what)
@@ -181,9 +188,7 @@ static int make(struct folder *f, const struct folder_caller *c, uint64_t dir,
 		return r;
 	record_new(f, c, d, what, S_ISDIR(what->mode) ? 2 : 1, &now, &ino);
 	record_entry(f, &at, ino, what->mode);
-	parent = touched(d, &now);
-	if (S_ISDIR(what->mode))
-		count_dirs(&parent, 1);
+	parent = dir_touched(d, &now, S_ISDIR(what->mode));
 	record_inode(f, dir, &parent, INODE_CHANGED);
 	r = change_commit(f, NULL, 0);
 	return r < 0 ? r : folder_known(f, inode_find(f, ino), out);
@@ -254,7 +259,7 @@ static int make_link(struct folder *f, uint64_t ino, uint64_t dir, const char *n
 	core = i->core;
 	core.nlink++;
 	core.ctime = now;
-	parent = touched(d, &now);
+	parent = dir_touched(d, &now, 0);
 	record_inode(f, ino, &core, INODE_CHANGED);
 	record_entry(f, &at, ino, core.mode);
 	record_inode(f, dir, &parent, INODE_CHANGED);
@@ -276,15 +281,15 @@ int folder_link(struct folder *f, uint64_t ino, uint64_t dir, const char *name,
 
 /* ---- removing ---- */
 
-/* An inode loses a name (a directory its only one). */
-static void record_unlinked(struct folder *f, const struct inode *i, const struct timespec *now)
+void record_unlinked(struct folder *f, const struct inode *i, const struct timespec *now)
 {
 	struct inode_core core = i->core;
 
 	core.nlink = i->dir ? 0 : core.nlink - 1;
 	core.ctime = *now;
 	record_inode(f, i->ino, &core, INODE_CHANGED);
-	if (!core.nlink && !known_count(&f->known, i->ino))
+	/* A directory may have to give up what is in it first. */
+	if (!core.nlink && !known_count(&f->known, i->ino) && !i->dir)
 		record_free(f, i->ino);
 }
 
@@ -318,9 +323,9 @@ static int remove_name(struct folder *f, uint64_t dir, const char *name, bool is
 	/* The name before the inode that it names. */
 	record_entry(f, &at, 0, 0);
 	record_unlinked(f, at.inode, &now);
-	parent = touched(d, &now);
-	if (is_dir)
-		count_dirs(&parent, -1);
+	if (is_dir && !at.inode->pins && !known_count(&f->known, at.inode->ino))
+		record_free(f, at.inode->ino); /* it is empty */
+	parent = dir_touched(d, &now, -is_dir);
 	record_inode(f, dir, &parent, INODE_CHANGED);
 	return change_commit(f, NULL, 0);
 }
@@ -431,8 +436,8 @@ static int move(struct folder *f, uint64_t dir, const char *name, uint64_t to_di
 		r = inode_adopt(f, to.inode, lack);
 	if (r < 0)
 		return r;
-	source = touched(d, &now);
-	target = touched(e, &now);
+	source = dir_touched(d, &now, 0);
+	target = dir_touched(e, &now, 0);
 	if (d == e)
 		into = &source;
 	if (from.inode->dir) {
@@ -457,6 +462,9 @@ static int move(struct folder *f, uint64_t dir, const char *name, uint64_t to_di
 		record_entry(f, &from, 0, 0);
 		if (to.inode)
 			record_unlinked(f, to.inode, &now);
+		if (to.inode && to.inode->dir && !to.inode->pins &&
+		    !known_count(&f->known, to.inode->ino))
+			record_free(f, to.inode->ino);
 	}
 	record_inode(f, dir, &source, INODE_CHANGED);
 	if (d != e)

@@ -134,6 +134,11 @@ static int set_self(struct restoring *r, uint64_t ino, const struct version_node
 		st.st_mtim = (struct timespec){ self.mtime.sec, self.mtime.nsec };
 		set |= FOLDER_SET_MTIME;
 	}
+	/* So that what is checked out is that version, and not one like it. */
+	if (self.has & ATTRS_CTIME) {
+		st.st_ctim = (struct timespec){ self.ctime.sec, self.ctime.nsec };
+		set |= FOLDER_SET_CTIME;
+	}
 	if (e == 0)
 		e = set_xattrs(r, ino, &self);
 	if (e == 0)

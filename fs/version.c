@@ -164,16 +164,15 @@ static bool time_same(const struct attrs_time *a, const struct attrs_time *b)
 	return a->sec == b->sec && a->nsec == b->nsec;
 }
 
-/* Not when a status changed last: that cannot be put back. */
 static bool attrs_same(const struct attrs_entry *a, const struct attrs_entry *b)
 {
-	const unsigned seen = ATTRS_MODE | ATTRS_UID | ATTRS_GID | ATTRS_MTIME;
-
-	return (a->has & seen) == (b->has & seen) &&
+	return a->has == b->has &&
 	       (!(a->has & ATTRS_MODE) || a->mode == b->mode) &&
 	       (!(a->has & ATTRS_UID) || a->uid == b->uid) &&
 	       (!(a->has & ATTRS_GID) || a->gid == b->gid) &&
 	       (!(a->has & ATTRS_MTIME) || time_same(&a->mtime, &b->mtime)) &&
+	       (!(a->has & ATTRS_CTIME) || time_same(&a->ctime, &b->ctime)) &&
+	       (!(a->has & ATTRS_BIRTH) || time_same(&a->birth, &b->birth)) &&
 	       a->special == b->special && a->major == b->major && a->minor == b->minor &&
 	       a->group == b->group && a->xattrs_len == b->xattrs_len &&
 	       (!a->xattrs_len || !memcmp(a->xattrs, b->xattrs, a->xattrs_len));

@@ -241,8 +241,8 @@ static void print_status(json_t *st, json_int_t peers)
 	else if (peers < 0)
 		printf("  published   yes\n");
 	else
-		printf("  published   yes, %lld%s other peers have it\n", (long long)peers,
-		       peers == PEERS_MAX ? " or more" : "");
+		printf("  published   yes, %lld%s other peer%s it\n", (long long)peers,
+		       peers == PEERS_MAX ? " or more" : "", peers == 1 ? " has" : "s have");
 }
 
 static int status_of(struct context *cx, const char *name, json_t **out)

@@ -151,6 +151,15 @@ async function family (name, command) {
       equal(a.run('add', '-Q', '--no-provide', '--profile', profile, tree), (await f.do({ cmd: 'add', path: tree, profile, timeout: 240000 })).cid, 'root')
     })
   }
+  if (name === 'go') {
+    await check('go: the CAR of that tree is byte for byte what go-car exports', async () => {
+      const { cid } = await f.do({ cmd: 'add', path: tree, timeout: 240000 })
+      const [ours, itsOwn] = ['ours.car', 'go.car'].map(n => path.join(top, n))
+      await f.do({ cmd: 'car', cid, to: itsOwn, timeout: 240000 })
+      a.run('export', '-o', ours, cid)
+      if (!fs.readFileSync(ours).equals(fs.readFileSync(itsOwn))) throw new Error(`${fs.statSync(ours).size} and ${fs.statSync(itsOwn).size} bytes differ`)
+    })
+  }
   await check(`${name}: it identifies a cairn node, and pings it`, async () => {
     await eventually(10, 'identify', async () => {
       const known = await f.do({ cmd: 'known', id: middle.id })
@@ -187,6 +196,26 @@ async function family (name, command) {
   await check(`${name}: it resolves a name that cairn published`, async () => {
     const k51 = a.run('publish', cid)
     equal((await f.do({ cmd: 'resolve', name: k51 })).value, `/ipfs/${cid}`, 'value')
+  })
+  await check(`${name}: it follows the name of a folder that is edited, and gets each version`, async () => {
+    const e = await new Cairn(`${name}-e`).start([middle.address])
+    const k51 = e.run('folder', 'create', 'shared', '--from', small, '--publish')
+    const dir = e.mount('shared')
+    for (const version of ['first', 'second']) {
+      if (version === 'second') {
+        fs.writeFileSync(path.join(dir, 'new'), 'made through the mount\n')
+        fs.appendFileSync(path.join(dir, 'large'), 'more')
+        fs.renameSync(path.join(dir, 'two blocks'), path.join(dir, 'a', 'moved'))
+        fs.rmSync(path.join(dir, 'link'))
+        e.run('snapshot', 'shared')
+      }
+      const { root } = JSON.parse(e.run('folder', 'status', 'shared', '--json')).snapshot
+      await eventually(30, 'the name has moved', async () => (await f.do({ cmd: 'resolve', name: k51 })).value === `/ipfs/${root}`)
+      const to = path.join(top, `shared-${name}-${version}`)
+      await f.do({ cmd: 'get', cid: root, to })
+      same(dir, to)
+      if (name === 'js' && !((await f.do({ cmd: 'verify' })).blocks > 40)) throw new Error('not all blocks are there')
+    }
   })
   await check(`${name}: cairn resolves a name that it published`, async () => {
     const { name: k51 } = await f.do({ cmd: 'publish', cid })

@@ -18,6 +18,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { base36 } from 'multiformats/bases/base36'
 import { CID } from 'multiformats/cid'
+import { sha256 } from 'multiformats/hashes/sha2'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import * as readline from 'node:readline'
@@ -104,6 +105,19 @@ const commands = {
   },
   provide: async ({ cid }) => { await helia.routing.provide(CID.parse(cid)); return {} },
   get: async ({ cid, to }) => { await get(CID.parse(cid), to); return {} },
+  // Hash every block that is here anew.
+  verify: async () => {
+    let blocks = 0
+    for await (const { cid, bytes } of helia.blockstore.getAll()) {
+      if (cid.multihash.code !== sha256.code) continue
+      const parts = []
+      for await (const part of bytes) parts.push(part)
+      const digest = await sha256.digest(Buffer.concat(parts))
+      if (Buffer.compare(digest.digest, cid.multihash.digest) !== 0) throw new Error(`${cid} is not what its name says`)
+      blocks++
+    }
+    return { blocks }
+  },
   publish: async ({ cid }) => {
     const r = await names.publish('self-name', CID.parse(cid), { ttl: 1000 })
     return { name: r.publicKey.toCID().toString(base36) }
