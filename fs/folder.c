@@ -209,7 +209,7 @@ static int make_fresh(struct folder *f, const struct cid *root, const struct cid
 	if (r < 0)
 		return r;
 	meta_encode(&row, f, &start);
-	table_put(&changes, TABLE_META, "folder", 6, &row);
+	rows_put(&changes, TABLE_META, "folder", 6, &row);
 	if (!f->root) {
 		struct inode top = {
 			.ino = FOLDER_ROOT,
@@ -221,7 +221,7 @@ static int make_fresh(struct folder *f, const struct cid *root, const struct cid
 		buf_clear(&row);
 		inode_row(&row, &top);
 		put_be(key, FOLDER_ROOT);
-		table_put(&changes, TABLE_INODES, key, sizeof key, &row);
+		rows_put(&changes, TABLE_INODES, key, sizeof key, &row);
 	}
 	r = changes.failed ? -ENOMEM : table_commit(f->table, &changes);
 	buf_release(&changes);

@@ -577,8 +577,9 @@ int folder_freeze(struct folder *f, struct frozen **out)
 		r = -EBUSY;
 		goto out;
 	}
-	r = load_dirty(f, &none);
-	if (r < 0 || (!f->dirty_inodes.n && !f->dirty_entries.n))
+	/* An entry that changed is in a directory that did. */
+	r = f->n_dirty ? load_dirty(f, &none) : 0;
+	if (r < 0 || !f->n_dirty)
 		goto out;
 	z = calloc(1, sizeof *z);
 	r = z ? 0 : -ENOMEM;
@@ -684,7 +685,8 @@ struct thawing {
 	size_t files, dirs, inodes, settling;
 };
 
-/* The next few: true when there is nothing left. */
+/* The next few: true when there is nothing left.  Names come before the directories
+ * whose base will have them, so that what has gone meanwhile does not show. */
 static bool record_some(struct folder *f, struct frozen *z, struct thawing *t)
 {
 	struct lack none = { .blocks.max = 0 };
@@ -699,6 +701,17 @@ static bool record_some(struct folder *f, struct frozen *z, struct thawing *t)
 			if (inode_get(f, file->ino, &i, &none) == 0)
 				record_base(f, file->ino, cut < file->size ? cut : file->size,
 					 file->tsize, z->number, &file->cid, NULL);
+		} else if (t->settling < z->n_settling) {
+			const struct settling *s = &z->settling[t->settling++];
+			const struct update u = { .kind = UPDATE_SETTLED,
+						  .flags = s->snapped ? SETTLED_SNAPPED : 0,
+						  .upto = z->number,
+						  .dir = s->dir,
+						  .name = (const uint8_t *)s->name,
+						  .name_len = s->len };
+
+			if (inode_get(f, u.dir, &i, &none) == 0)
+				update_encode(&f->record, &u);
 		} else if (t->dirs < z->view.n_dirs) {
 			struct frozen_dir *d = &z->view.dirs[t->dirs++];
 
@@ -710,17 +723,6 @@ static bool record_some(struct folder *f, struct frozen *z, struct thawing *t)
 						  .upto = z->number };
 
 			if (inode_get(f, u.ino, &i, &none) == 0)
-				update_encode(&f->record, &u);
-		} else if (t->settling < z->n_settling) {
-			const struct settling *s = &z->settling[t->settling++];
-			const struct update u = { .kind = UPDATE_SETTLED,
-						  .flags = s->snapped ? SETTLED_SNAPPED : 0,
-						  .upto = z->number,
-						  .dir = s->dir,
-						  .name = (const uint8_t *)s->name,
-						  .name_len = s->len };
-
-			if (inode_get(f, u.dir, &i, &none) == 0)
 				update_encode(&f->record, &u);
 		} else {
 			return true;

@@ -370,10 +370,10 @@ int table_next_added(struct table *t, uint64_t dir, uint64_t *cookie, char *name
 int table_index(struct table *t, uint8_t kind, struct buf *out);
 
 /* A change of the table, behind others in a buffer. */
-void table_put(struct buf *b, unsigned table, const void *key, size_t key_len,
+void rows_put(struct buf *b, unsigned table, const void *key, size_t key_len,
 	       const struct buf *value);
-void table_del(struct buf *b, unsigned table, const void *key, size_t key_len);
-void table_del_prefix(struct buf *b, unsigned table, const void *key, size_t key_len);
+void rows_del(struct buf *b, unsigned table, const void *key, size_t key_len);
+void rows_del_prefix(struct buf *b, unsigned table, const void *key, size_t key_len);
 /* Make them all, durably, or none. */
 int table_commit(struct table *t, const struct buf *changes);
 

@@ -114,7 +114,9 @@ static int record_new(struct folder *f, const struct folder_caller *c, struct in
 		core.rdev = what->rdev;
 	if (S_ISLNK(what->mode))
 		core.size = strlen(what->target);
-	record_inode(f, ino, &core, INODE_NEW | INODE_CHANGED | INODE_CONTENT);
+	record_inode(f, ino, &core,
+		     INODE_NEW | INODE_CHANGED |
+			 (S_ISREG(core.mode) || S_ISLNK(core.mode) ? INODE_CONTENT : 0));
 	if (S_ISLNK(what->mode)) {
 		const struct update u = { .kind = UPDATE_TARGET,
 					  .ino = ino,

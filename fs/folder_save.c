@@ -190,9 +190,9 @@ static void index_key(struct buf *changes, uint8_t kind, const uint8_t *key, siz
 	k[0] = kind;
 	memcpy(k + 1, key, len);
 	if (there)
-		table_put(changes, TABLE_INDEX, k, len + 1, &none);
+		rows_put(changes, TABLE_INDEX, k, len + 1, &none);
 	else
-		table_del(changes, TABLE_INDEX, k, len + 1);
+		rows_del(changes, TABLE_INDEX, k, len + 1);
 }
 
 static void put_inode(struct buf *changes, struct buf *row, struct inode *i)
@@ -203,18 +203,18 @@ static void put_inode(struct buf *changes, struct buf *row, struct inode *i)
 
 	put_be(key, i->ino);
 	if (i->stored && (i->gone || i->map_changed))
-		table_del_prefix(changes, TABLE_EXTENTS, key, 8);
+		rows_del_prefix(changes, TABLE_EXTENTS, key, 8);
 	if (i->gone) {
 		if (!i->stored)
 			return;
-		table_del(changes, TABLE_INODES, key, 8);
+		rows_del(changes, TABLE_INODES, key, 8);
 		if (S_ISDIR(i->core.mode)) {
 			uint8_t prefix[9] = { 'e' };
 
 			memcpy(prefix + 1, key, 8);
-			table_del_prefix(changes, TABLE_INDEX, prefix, 9);
-			table_del_prefix(changes, TABLE_ENTRIES, key, 8);
-			table_del_prefix(changes, TABLE_ORDER, key, 8);
+			rows_del_prefix(changes, TABLE_INDEX, prefix, 9);
+			rows_del_prefix(changes, TABLE_ENTRIES, key, 8);
+			rows_del_prefix(changes, TABLE_ORDER, key, 8);
 		}
 		index_key(changes, 'i', key, 8, false);
 		index_key(changes, 'o', key, 8, false);
@@ -222,7 +222,7 @@ static void put_inode(struct buf *changes, struct buf *row, struct inode *i)
 	}
 	buf_clear(row);
 	inode_row(row, i);
-	table_put(changes, TABLE_INODES, key, 8, row);
+	rows_put(changes, TABLE_INODES, key, 8, row);
 	index_key(changes, 'i', key, 8, i->changed || i->content);
 	if (!i->core.nlink)
 		index_key(changes, 'o', key, 8, true);
@@ -242,7 +242,7 @@ static void put_inode(struct buf *changes, struct buf *row, struct inode *i)
 			continue;
 		for (int k = 0; k < 4; k++)
 			key[8 + k] = (uint8_t)(chunk >> (24 - 8 * k));
-		table_put(changes, TABLE_EXTENTS, key, 12, row);
+		rows_put(changes, TABLE_EXTENTS, key, 12, row);
 		buf_clear(row);
 		chunk++;
 		n = 0;
@@ -259,11 +259,11 @@ static void put_entry(struct buf *changes, struct buf *row, struct entry *e)
 	put_be(order, e->dir);
 	if (e->stored_cookie && (e->gone || e->stored_cookie != e->cookie)) {
 		put_be(order + 8, e->stored_cookie);
-		table_del(changes, TABLE_ORDER, order, 16);
+		rows_del(changes, TABLE_ORDER, order, 16);
 	}
 	index_key(changes, 'e', key, len, !e->gone && e->changed);
 	if (e->gone) {
-		table_del(changes, TABLE_ENTRIES, key, len);
+		rows_del(changes, TABLE_ENTRIES, key, len);
 		return;
 	}
 	buf_clear(row);
@@ -275,12 +275,12 @@ static void put_entry(struct buf *changes, struct buf *row, struct entry *e)
 	buf_u64le(row, e->ino);
 	buf_u64le(row, e->cookie);
 	buf_u64le(row, e->number);
-	table_put(changes, TABLE_ENTRIES, key, len, row);
+	rows_put(changes, TABLE_ENTRIES, key, len, row);
 	if (e->cookie && e->cookie != e->stored_cookie) {
 		buf_clear(row);
 		buf_append(row, e->name, e->len);
 		put_be(order + 8, e->cookie);
-		table_put(changes, TABLE_ORDER, order, 16, row);
+		rows_put(changes, TABLE_ORDER, order, 16, row);
 	}
 }
 
@@ -294,7 +294,7 @@ static void put_segments(struct folder *f, struct buf *changes, struct buf *row)
 		buf_u32le(row, s.number);
 		buf_u64le(row, (uint64_t)s.in_use);
 	}
-	table_put(changes, TABLE_META, "segments", 8, row);
+	rows_put(changes, TABLE_META, "segments", 8, row);
 }
 
 /* One that has gone is freed when the table has forgotten it. */
@@ -351,7 +351,7 @@ static void copy_changes(struct folder *f)
 	put_segments(f, changes, &row);
 	buf_clear(&row);
 	meta_encode(&row, f, &covered);
-	table_put(changes, TABLE_META, "folder", 6, &row);
+	rows_put(changes, TABLE_META, "folder", 6, &row);
 	buf_release(&row);
 	folder_log_retire(f->log, &covered);
 	f->meta_bytes = f->data_bytes = 0;

@@ -470,19 +470,19 @@ static void change(struct buf *b, unsigned what, unsigned table, const void *key
 	buf_append(b, value, len);
 }
 
-void table_put(struct buf *b, unsigned table, const void *key, size_t key_len,
+void rows_put(struct buf *b, unsigned table, const void *key, size_t key_len,
 	       const struct buf *value)
 {
 	change(b, PUT, table, key, key_len, value->data, value->len);
 	b->failed |= value->failed;
 }
 
-void table_del(struct buf *b, unsigned table, const void *key, size_t key_len)
+void rows_del(struct buf *b, unsigned table, const void *key, size_t key_len)
 {
 	change(b, DEL, table, key, key_len, NULL, 0);
 }
 
-void table_del_prefix(struct buf *b, unsigned table, const void *key, size_t key_len)
+void rows_del_prefix(struct buf *b, unsigned table, const void *key, size_t key_len)
 {
 	change(b, DEL_PREFIX, table, key, key_len, NULL, 0);
 }

@@ -8,19 +8,18 @@
  * CAIRN_FOLDER_STEPS gives the number of operations, CAIRN_FOLDER_SEED the start.
  */
 #include "fs/folder_internal.h"
+#include "fs/snapshot.h"
+#include "store/edit_dir.h"
+#include "store/edit_file.h"
 #include "store/error.h"
 #include "store/log.h"
+#include "tests/helpers/block_table.h"
 #include "tests/scratch.h"
 
 #include <dirent.h>
 #include <linux/falloc.h>
 #include <sys/xattr.h>
 #include <xxhash.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 
 #define NODES	 160
 #define CHILDREN 24
@@ -60,6 +59,13 @@ static uint64_t history[HISTORY]; /* digests since the last sync */
 static size_t n_history;
 static uint32_t synced_segment;
 static uint64_t synced_size;
+
+static struct block_table blocks;
+static struct profile profile; /* small, so that there are trees and shards */
+static struct frozen *frozen;
+static uint64_t frozen_digest, changes, frozen_changes;
+static struct cid frozen_cid;
+static bool without_links; /* in digests */
 
 static uint64_t rnd(uint64_t n)
 {
@@ -140,7 +146,8 @@ static int by_name(const void *a, const void *b)
 
 static void digest_own(XXH3_state_t *x, mode_t mode, unsigned nlink, uint64_t size)
 {
-	uint64_t v[3] = { mode, S_ISDIR(mode) ? 0 : nlink, S_ISDIR(mode) ? 0 : size };
+	uint64_t v[3] = { mode, S_ISDIR(mode) || without_links ? 0 : nlink,
+			  S_ISDIR(mode) ? 0 : size };
 
 	XXH3_64bits_update(x, v, sizeof v);
 }
@@ -314,17 +321,11 @@ static void check_nodes(void)
 
 /* ---- the folder ---- */
 
-static int nothing(struct block_source *s, const struct cid *c, struct block **out)
-{
-	return ERR_MISSING;
-}
-static struct block_source source = { .get = nothing };
-
 static void open_folder(void)
 {
 	struct folder_config cfg = { .dir = dir,
-				     .source = &source,
-				     .profile = profile_find("unixfs-v1-2025") };
+				     .source = &blocks.source,
+				     .profile = &profile };
 	struct cid none = { .version = 0xff };
 
 	folder_keeper_rests = true;
@@ -347,6 +348,7 @@ static void mark_synced(void)
 
 static void done(void)
 {
+	changes++;
 	if (n_history == HISTORY) {
 		assert_int_equal(folder_sync(f), 0);
 		mark_synced();
@@ -373,6 +375,14 @@ static void copy_file(const char *from, const char *to)
 	assert_int_equal(system(cmd), 0);
 }
 
+/* A snapshot that does not come about. */
+static void give_up(void)
+{
+	if (frozen)
+		folder_unfreeze(f, frozen);
+	frozen = NULL;
+}
+
 /* The files as they are now, in place of the folder's directory. */
 static void die(void)
 {
@@ -380,6 +390,7 @@ static void die(void)
 
 	scratch_make(copy_dir);
 	copy_file(dir, copy_dir);
+	give_up();
 	assert_int_equal(folder_close(f), 0);
 	scratch_remove(dir);
 	memcpy(swap, dir, sizeof swap);
@@ -969,8 +980,40 @@ static void tell(struct thing *n, const char *path)
 				break;
 			}
 	}
+	if (S_ISLNK(n->mode)) {
+		char t[64] = "";
+
+		int len = folder_readlink(f, n->ino, t, sizeof t, &lack);
+		if (len != (int)n->size || strcmp(t, n->target))
+			print_error("%s: target %s (%d), not %s\n", path, t, len, n->target);
+	}
+	if (S_ISDIR(n->mode)) {
+		struct listed l = { .stop = -1 };
+
+		folder_list(f, n->ino, 2, false, on_listed, &l, &lack);
+		for (int i = 0; i < l.n; i++) {
+			struct child *c = child_of(n, l.e[i].name);
+
+			if (!c || c->node->ino != l.e[i].ino)
+				print_error("%s/%s should not be listed\n", path, l.e[i].name);
+		}
+		for (int i = 0; i < CHILDREN; i++) {
+			bool there = !n->children[i].node;
+
+			for (int k = 0; k < l.n; k++)
+				there |= !strcmp(l.e[k].name, n->children[i].name);
+			if (!there)
+				print_error("%s/%s is not listed\n", path, n->children[i].name);
+		}
+	}
 	for (int i = 0; S_ISDIR(n->mode) && i < CHILDREN; i++)
 		if (n->children[i].node) {
+			struct folder_attr c;
+
+			if (folder_lookup(f, n->ino, n->children[i].name, &c, &lack) < 0)
+				print_error("%s/%s is missing\n", path, n->children[i].name);
+			else
+				folder_forget(f, c.st.st_ino, 1);
 			char more[4096];
 			snprintf(more, sizeof more, "%s/%s", path, n->children[i].name);
 			tell(n->children[i].node, more);
@@ -980,7 +1023,7 @@ static void tell(struct thing *n, const char *path)
 static void op_check(void)
 {
 	if (folder_digest() != model_digest())
-		tell(&nodes[0], "");
+		tell(&nodes[0], ""), print_error("step %lu\n", (unsigned long)step);
 	assert_int_equal(folder_digest(), model_digest());
 	check_nodes();
 }
@@ -999,6 +1042,7 @@ static void op_evict(void)
 static void op_reopen(void)
 {
 	op_check();
+	give_up();
 	assert_int_equal(folder_close(f), 0);
 	forget_all();
 	open_folder();
@@ -1031,6 +1075,138 @@ static void op_power(void)
 	op_check();
 }
 
+/* ---- snapshots ---- */
+
+static int read_thing(void *arg, uint64_t offset, void *buf, size_t len)
+{
+	memcpy(buf, ((struct thing *)arg)->data + offset, len);
+	return 0;
+}
+
+/* The tree of the model, made anew. */
+static struct built build_thing(struct thing *n)
+{
+	struct dir_link links[CHILDREN];
+	uint8_t cids[CHILDREN][CID_SIZE_MAX];
+	struct child sorted[CHILDREN];
+	struct built out;
+	size_t k = 0, m = 0;
+
+	if (S_ISREG(n->mode)) {
+		const struct file_change all = { 0, n->size, false };
+		const struct file_edit e = { .size = n->size, .changes = &all, .n = n->size > 0,
+					     .read = read_thing, .arg = n };
+
+		assert_int_equal(
+		    edit_file(&profile, &blocks.source, &blocks.sink, &e, &out, NULL), 0);
+		return out;
+	}
+	if (S_ISLNK(n->mode)) {
+		assert_int_equal(
+		    build_symlink(&profile, &blocks.sink, n->target, n->size, &out), 0);
+		return out;
+	}
+	for (int i = 0; i < CHILDREN; i++)
+		if (n->children[i].node)
+			sorted[k++] = n->children[i];
+	qsort(sorted, k, sizeof *sorted, by_name);
+	for (size_t i = 0; i < k; i++) {
+		mode_t mode = sorted[i].node->mode;
+
+		if (!S_ISREG(mode) && !S_ISDIR(mode) && !S_ISLNK(mode))
+			continue;
+		out = build_thing(sorted[i].node);
+		links[m] = (struct dir_link){ .name = sorted[i].name,
+					      .cid = cids[m],
+					      .tsize = out.tsize,
+					      .name_len = (uint16_t)strlen(sorted[i].name),
+					      .cid_len = (uint8_t)cid_encode(&out.cid, cids[m]) };
+		m++;
+	}
+	assert_int_equal(edit_dir_array(&profile, &blocks.source, &blocks.sink, NULL, links, m,
+					&out, NULL),
+			 0);
+	return out;
+}
+
+static void op_freeze(void)
+{
+	int r;
+
+	if (frozen)
+		return;
+	r = folder_freeze(f, &frozen);
+	assert_in_range(r, 0, 1);
+	if (!r)
+		return;
+	without_links = true;
+	frozen_digest = model_digest();
+	without_links = false;
+	frozen_cid = build_thing(&nodes[0]).cid;
+	frozen_changes = changes;
+}
+
+static int read_frozen(void *arg, const struct frozen_file *file, uint64_t offset, void *buf,
+		       size_t len)
+{
+	return frozen_read(arg, file, offset, buf, len);
+}
+
+/* What a folder made of the snapshot shows. */
+static void check_snapshot(const struct cid *root, const struct cid *attrs)
+{
+	char other[SCRATCH_MAX];
+	struct folder_config cfg = { .dir = other, .source = &blocks.source, .profile = &profile };
+	struct folder *mine = f;
+
+	scratch_make(other);
+	assert_int_equal(folder_open(&f, &cfg, root, attrs), 0);
+	without_links = true;
+	assert_int_equal(folder_digest(), frozen_digest);
+	without_links = false;
+	assert_int_equal(folder_close(f), 0);
+	scratch_remove(other);
+	f = mine;
+}
+
+static void op_thaw(void)
+{
+	struct snapshot_job job = { .read = read_frozen,
+				    .profile = &profile,
+				    .source = &blocks.source,
+				    .sink = &blocks.sink,
+				    .jobs = 1 };
+	struct folder_state st;
+	struct frozen_dir *top;
+	struct cid root, attrs;
+	struct frozen *z;
+
+	if (!frozen)
+		return;
+	job.view = frozen_view(frozen);
+	job.arg = frozen;
+	assert_int_equal(snapshot_build(&job), 0);
+	top = &job.view->dirs[job.view->n_dirs - 1];
+	root = top->cid;
+	attrs = top->attrs;
+	assert_true(cid_equal(&root, &frozen_cid));
+	if (rnd(3) == 0)
+		check_snapshot(&root, &attrs);
+	if (rnd(6) == 0) {
+		give_up();
+		return;
+	}
+	assert_int_equal(folder_thaw(f, frozen), 0);
+	frozen = NULL;
+	folder_state(f, &st);
+	assert_true(cid_equal(&st.root, &root));
+	if (changes == frozen_changes) {
+		assert_int_equal(folder_freeze(f, &z), 0);
+		assert_int_equal(st.dirty_inodes, 0);
+	}
+	op_check();
+}
+
 static const struct {
 	void (*run)(void);
 	unsigned weight;
@@ -1040,7 +1216,7 @@ static const struct {
 	{ op_setattr, 100 }, { op_allocate, 50 }, { op_copy, 50 },    { op_seek, 50 },
 	{ op_xattr, 60 },   { op_forget, 200 },	  { op_list, 30 },    { op_sync, 20 },
 	{ op_checkpoint, 15 }, { op_check, 10 },  { op_evict, 10 },   { op_reopen, 3 },
-	{ op_kill, 4 },	    { op_power, 6 },
+	{ op_kill, 4 },	    { op_power, 6 },	  { op_freeze, 25 },  { op_thaw, 25 },
 };
 
 static void random_operations_agree_with_a_model(void **state)
@@ -1050,6 +1226,11 @@ static void random_operations_agree_with_a_model(void **state)
 	struct folder_attr a;
 
 	random_state = seed ? strtoull(seed, NULL, 10) : 1;
+	table_init(&blocks);
+	profile = *profile_find("unixfs-v1-2025");
+	profile.chunker.max = 4096;
+	profile.max_links = 4;
+	profile.hamt_threshold = 400;
 	scratch_make(dir);
 	open_folder();
 	for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
@@ -1064,6 +1245,8 @@ static void random_operations_agree_with_a_model(void **state)
 
 		while (w >= ops[i].weight)
 			w -= ops[i++].weight;
+		if (getenv("CAIRN_FOLDER_TELL"))
+			fprintf(stderr, "%lu: %zu\n", (unsigned long)step, i);
 		ops[i].run();
 		if (getenv("CAIRN_FOLDER_CHECK")) {
 			fprintf(stderr, "%lu op %zu\n", (unsigned long)step, i);
@@ -1071,8 +1254,10 @@ static void random_operations_agree_with_a_model(void **state)
 		}
 	}
 	op_reopen();
+	give_up();
 	assert_int_equal(folder_close(f), 0);
 	scratch_remove(dir);
+	table_release(&blocks);
 	forget_all();
 	for (int i = 0; i < NODES; i++)
 		free(nodes[i].data);
