@@ -6,7 +6,9 @@
  * A HAMT is believed to be above the threshold while nothing makes it smaller;
  * else its entries are counted until they pass it.  A shard that is read and is
  * not as the profile makes it (wire.md 11.4) has the whole built anew.  Entries
- * that no file system can hold (hostile.md 76) are left out of what is made.
+ * that no file system can hold (hostile.md 76) are left out of what is made, and
+ * so are attributes in the older node.  The older one must be kept until the new
+ * one is, as of edit_file.h.
  */
 #ifndef STORE_EDIT_DIR_H
 #define STORE_EDIT_DIR_H

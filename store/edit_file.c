@@ -2,13 +2,11 @@
 
 #include "store/error.h"
 #include "store/file_shape.h"
+#include "store/old_file.h"
 #include "store/store_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Not an error number: the older tree is not of the profile's shape. */
-#define FOREIGN 1
 
 /* What leaves become. */
 enum kind {
@@ -27,18 +25,7 @@ struct editing {
 	struct build_file build;
 	size_t change; /* the first that ends behind where we are */
 
-	/* The older tree, and the nodes on the way to where we are in it. */
-	uint64_t old_size;
-	bool shaped; /* it is of the profile's shape */
-	bool dressed; /* but for attributes in its root */
-	struct file_shape old;
-	struct {
-		struct dag_node node; /* block is NULL: not read */
-		uint64_t index;
-		struct cursor links;
-		uint64_t next; /* child that `links` has next */
-	} way[BUILD_LEVELS + 1]; /* by level */
-
+	struct old_file old;
 	uint8_t *room, *data; /* a leaf */
 	struct built zeros[BUILD_LEVELS + 1]; /* full trees, by level */
 	unsigned n_zeros;
@@ -85,175 +72,6 @@ static bool all_changed(const struct file_edit *e)
 	return at == e->size;
 }
 
-/* The only leaf of a file: 1 if it is as the builder makes it, 0, or -ENOMEM. */
-static int check_leaf(const struct dag_node *n)
-{
-	struct unixfs u = { .type = UNIXFS_FILE,
-			    .data = n->u.data,
-			    .data_len = n->u.data_len,
-			    .has_data = n->u.data_len,
-			    .filesize = n->u.data_len,
-			    .has_filesize = true };
-	struct buf want = { 0 }, data = { 0 };
-	int r = -ENOMEM;
-
-	if (n->raw)
-		return 1; /* it cannot be otherwise */
-	unixfs_encode(&data, &u, NULL, 0);
-	if (!data.failed)
-		dagpb_put_data(&want, data.data, data.len);
-	if (!data.failed && !want.failed)
-		r = want.len == n->block->size &&
-		    memcmp(want.data, n->block->data, want.len) == 0;
-	buf_release(&data);
-	buf_release(&want);
-	return r;
-}
-
-/* Take the older tree's root as the first node on the way, if it is of the
- * profile's shape.  Takes n's block then. */
-static int take_root(struct editing *x, struct dag_node *n)
-{
-	int r = file_shape_init(&x->old, x->profile, x->old_size);
-	unsigned depth = x->old.depth;
-
-	if (r == -EFBIG || (r == 0 && !file_shape_names(&x->old, depth, x->edit->old)))
-		return 0;
-	if (r == 0)
-		r = depth ? file_shape_check(&x->old, depth, 0, n) : check_leaf(n);
-	if (r <= 0)
-		return r;
-	x->shaped = true;
-	x->dressed = depth && (n->u.has_mode || n->u.has_mtime);
-	x->way[depth].node = *n;
-	x->way[depth].index = x->way[depth].next = 0;
-	x->way[depth].links = n->pb.links;
-	n->block = NULL; /* handed over */
-	return 0;
-}
-
-/* Look at the older tree's root. */
-static int open_old(struct editing *x)
-{
-	struct dag_node n;
-	int r;
-
-	if (!x->edit->old || all_changed(x->edit))
-		return 0;
-	r = dag_node_get(x->source, x->edit->old, &n, x->misses);
-	if (r < 0)
-		return r;
-	if (!dag_node_is_file(&n)) {
-		r = dag_node_is_dir(&n) ? -EISDIR : -EINVAL;
-	} else {
-		x->old_size = dag_node_size(&n);
-		r = take_root(x, &n);
-	}
-	dag_node_release(&n);
-	return r;
-}
-
-/* The CID of a child of the node on the way at `level`. */
-static int child_of(struct editing *x, unsigned level, uint64_t child, struct cid *out)
-{
-	struct dagpb_link l;
-
-	if (child < x->way[level].next) {
-		x->way[level].links = x->way[level].node.pb.links;
-		x->way[level].next = 0;
-	}
-	if (dagpb_skip(&x->way[level].links, child - x->way[level].next) < 0 ||
-	    dagpb_next(&x->way[level].links, &l) <= 0)
-		return ERR_MALFORMED;
-	x->way[level].next = child + 1;
-	return dagpb_link_cid(&l, out);
-}
-
-/* Read the node `index` on `level`, whose name is known. */
-static int read_node(struct editing *x, unsigned level, uint64_t index,
-		     const struct cid *cid)
-{
-	struct dag_node n;
-	int r = dag_node_get(x->source, cid, &n, x->misses);
-
-	if (r < 0)
-		return r;
-	r = dag_node_is_file(&n) ? file_shape_check(&x->old, level, index, &n) : 0;
-	if (r != 1 || n.u.has_mode || n.u.has_mtime) {
-		dag_node_release(&n);
-		return r < 0 ? r : FOREIGN;
-	}
-	dag_node_release(&x->way[level].node);
-	x->way[level].node = n;
-	x->way[level].index = index;
-	x->way[level].links = n.pb.links;
-	x->way[level].next = 0;
-	return 0;
-}
-
-/*
- * The tree `index` on `level` of the older one.  0, FOREIGN, or an error.
- */
-static int old_tree(struct editing *x, unsigned level, uint64_t index, struct built *out)
-{
-	const uint32_t width = x->profile->max_links;
-	unsigned at = level;
-	int r = 0;
-
-	out->cid = *x->edit->old;
-	/* Up to a node that is read, or the root, and down again. */
-	while (at < x->old.depth) {
-		at++;
-		if (x->way[at].node.block &&
-		    x->way[at].index == index / x->old.span[at - level])
-			break;
-	}
-	while (r == 0 && at > level) {
-		uint64_t child = index / x->old.span[at - 1 - level];
-
-		r = child_of(x, at, child % width, &out->cid);
-		at--;
-		if (r == 0 && at > level)
-			r = read_node(x, at, child, &out->cid);
-	}
-	if (r == 0)
-		file_shape_numbers(&x->old, level, index, out);
-	return r;
-}
-
-/* Have leaf `index` of the older tree as the node on the way at level 0. */
-static int old_leaf(struct editing *x, uint64_t index)
-{
-	struct dag_node n;
-	struct built b;
-	int r;
-
-	if (x->way[0].node.block && x->way[0].index == index)
-		return 0;
-	r = old_tree(x, 0, index, &b);
-	if (r == 0 && x->noting) {
-		if (!source_has(x->source, &b.cid))
-			misses_add(x->misses, &b.cid);
-		return 0;
-	}
-	if (r == 0)
-		r = dag_node_get(x->source, &b.cid, &n, x->misses);
-	if (r != 0)
-		return r;
-	if (!dag_node_is_file(&n) || dag_node_size(&n) != b.size)
-		r = ERR_MALFORMED;
-	else if (!n.raw && n.pb.n_links)
-		r = FOREIGN;
-	if (r != 0) {
-		dag_node_release(&n);
-		return r;
-	}
-	dag_node_release(&x->way[0].node);
-	x->way[0].node = n;
-	x->way[0].index = index;
-	return 0;
-}
-
 /*
  * Fill in what the bytes [from, to), a leaf, were, if they were something.  Of
  * a tree that is not of the profile's shape.
@@ -262,7 +80,7 @@ static int foreign_leaf(struct editing *x, uint64_t from, uint64_t to)
 {
 	int64_t n;
 
-	to = least(to, x->old_size);
+	to = least(to, x->old.size);
 	if (from >= to)
 		return 0;
 	if (x->noting)
@@ -275,12 +93,12 @@ static int foreign_leaf(struct editing *x, uint64_t from, uint64_t to)
 static int kept_bytes(struct editing *x, uint64_t at, uint8_t *to, size_t len)
 {
 	const uint64_t size = x->profile->chunker.max;
-	const struct dag_node *n = &x->way[0].node;
+	const struct dag_node *n = &x->old.way[0].node;
 	int r;
 
-	if (!x->shaped)
+	if (!x->old.shaped)
 		return 0; /* they are there */
-	r = old_leaf(x, at / size);
+	r = old_file_leaf(&x->old, at / size, x->noting);
 	if (r == 0 && !x->noting)
 		memcpy(to, (n->raw ? n->block->data : n->u.data) + at % size, len);
 	return r;
@@ -297,7 +115,7 @@ static uint64_t zeros_end(const struct editing *x, size_t i, uint64_t at)
 				break;
 			at = c->to;
 			i++;
-		} else if (at >= x->old_size) {
+		} else if (at >= x->old.size) {
 			at = c ? c->from : x->edit->size;
 		} else {
 			break;
@@ -319,9 +137,9 @@ static enum kind look(const struct editing *x, size_t *change, uint64_t leaf, ui
 	while ((c = change_at(x, *change)) && c->to <= at)
 		++*change;
 	/* Leaves that end where they did. */
-	same = !x->shaped                       ? 0
-	       : x->old_size == x->edit->size ? x->shape.leaves
-					      : least(x->old_size, x->edit->size) / size;
+	same = !x->old.shaped                       ? 0
+	       : x->old.size == x->edit->size ? x->shape.leaves
+					      : least(x->old.size, x->edit->size) / size;
 	*end = c ? least(same, c->from / size) : same;
 	if (leaf < *end)
 		return KEPT;
@@ -347,20 +165,20 @@ static unsigned highest(const struct editing *x, uint64_t leaf, uint64_t end)
 static int keep(struct editing *x, uint64_t leaf, uint64_t end)
 {
 	/* The last trees are kept whole too, if the file ends where it did. */
-	bool to_end = end == x->shape.leaves && x->old_size == x->edit->size;
+	bool to_end = end == x->shape.leaves && x->old.size == x->edit->size;
 	int r = 0;
 
 	while (r == 0 && leaf < end && !x->noting) {
 		unsigned level = highest(x, leaf, end);
 		struct built b;
 
-		while (to_end && level < x->old.depth &&
+		while (to_end && level < x->old.shape.depth &&
 		       leaf % x->shape.span[level + 1] == 0 &&
 		       x->shape.span[level + 1] > end - leaf)
 			level++;
-		if (x->dressed && level == x->old.depth)
+		if (x->old.dressed && level == x->old.shape.depth)
 			level--;
-		r = old_tree(x, level, leaf / x->shape.span[level], &b);
+		r = old_file_tree(&x->old, level, leaf / x->shape.span[level], &b);
 		if (r == 0)
 			r = build_file_add_tree(&x->build, level, &b);
 		leaf = file_shape_end(&x->shape, level, leaf / x->shape.span[level]);
@@ -439,8 +257,8 @@ static uint64_t stretch(const struct editing *x, size_t *i, uint64_t at, uint64_
 	*c = next && next->from <= at ? next : NULL;
 	if (*c)
 		return least(to, next->to);
-	if (at < x->old_size)
-		to = least(to, x->old_size);
+	if (at < x->old.size)
+		to = least(to, x->old.size);
 	return next ? least(to, next->from) : to;
 }
 
@@ -452,15 +270,15 @@ static int gather(struct editing *x, uint64_t from, uint64_t to)
 	uint64_t end;
 	int r = 0;
 
-	if (!x->shaped && stretch(x, &i, from, to, &c) < to)
+	if (!x->old.shaped && stretch(x, &i, from, to, &c) < to)
 		r = foreign_leaf(x, from, to);
-	else if (!x->shaped && !c)
+	else if (!x->old.shaped && !c)
 		r = foreign_leaf(x, from, to);
 	for (uint64_t at = from; r == 0 && at < to; at = end) {
 		uint8_t *data = x->data + (at - from);
 
 		end = stretch(x, &i, at, to, &c);
-		if (!c && at < x->old_size)
+		if (!c && at < x->old.size)
 			r = kept_bytes(x, at, data, end - at);
 		else if (x->noting)
 			continue;
@@ -519,6 +337,10 @@ static int edit_leaves(struct editing *x)
 {
 	int r = 0;
 
+	/* A few blocks can unfold to more than anybody reads in a life. */
+	if (!x->old.shaped && least(x->old.size, x->edit->size) > EDIT_READ_MAX)
+		return -EFBIG;
+
 	for (uint64_t leaf = 0, end; r == 0 && leaf < x->shape.leaves; leaf = end) {
 		switch (look(x, &x->change, leaf, &end)) {
 		case KEPT:
@@ -544,13 +366,12 @@ static int edit_leaves(struct editing *x)
 /* Let go of what one run has made. */
 static void restart(struct editing *x)
 {
-	for (unsigned i = 0; i <= BUILD_LEVELS; i++)
-		dag_node_release(&x->way[i].node);
+	old_file_release(&x->old);
 	build_file_release(&x->build);
 	store_stream_free(x->stream);
 	x->stream = NULL;
 	x->change = 0;
-	x->noting = x->shaped = x->dressed = false;
+	x->noting = false;
 }
 
 int edit_file(const struct profile *p, struct block_source *source,
@@ -571,8 +392,8 @@ int edit_file(const struct profile *p, struct block_source *source,
 	x->edit = e;
 	x->misses = misses;
 	r = file_shape_init(&x->shape, p, e->size);
-	if (r == 0)
-		r = open_old(x);
+	if (r == 0 && e->old && !all_changed(e))
+		r = old_file_open(&x->old, p, source, e->old, misses);
 	if (r < 0)
 		goto out;
 	x->room = malloc(LEAF_HEAD + least(e->size, p->chunker.max) + LEAF_TAIL);
@@ -584,7 +405,7 @@ int edit_file(const struct profile *p, struct block_source *source,
 
 	build_file_init(&x->build, p, sink);
 	r = edit_leaves(x);
-	if (r == FOREIGN) {
+	if (r == OLD_FILE_FOREIGN) {
 		restart(x);
 		build_file_init(&x->build, p, sink);
 		r = edit_leaves(x);

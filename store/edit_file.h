@@ -9,6 +9,8 @@
  * that is read is compared with what must stand there; if it differs (another
  * chunk size, another layout), the content is read and the tree built anew.
  * Sub-trees that nobody had to read are believed to be what their sizes say.
+ * What is taken over is not looked for in any store: the older tree must be kept
+ * until the new one is.
  */
 #ifndef STORE_EDIT_FILE_H
 #define STORE_EDIT_FILE_H
@@ -17,6 +19,7 @@
 #include "store/source.h"
 
 #define EDIT_FILE_MAX ((uint64_t)1 << 62) /* bytes of a file */
+#define EDIT_READ_MAX ((uint64_t)1 << 42) /* that are read, of another's tree */
 
 /* Bytes [from, to) are not those of the older tree. */
 struct file_change {
@@ -43,10 +46,13 @@ struct file_edit {
 /*
  * Make the tree; `misses` is as in dag.h, and NULL if the source waits.  Leaves
  * that follow each other go to a sink that ends in a store as a stream.  In
- * memory are a leaf and the nodes of one path.  A profile that cuts by content
+ * memory are a leaf and the nodes of one path.  Any error of the source ends it,
+ * so that is where a long one can be cancelled.  A profile that cuts by content
  * (chunker.kind) is -EINVAL.
  *   -EINVAL     also ranges that are not as above
- *   -EFBIG      over EDIT_FILE_MAX, or more leaves than BUILD_LEVELS can hold
+ *   -EFBIG      over EDIT_FILE_MAX, or more leaves than BUILD_LEVELS can hold; or
+ *               over EDIT_READ_MAX would have to be read of a tree that is not of
+ *               the profile's shape (hostile.md 80)
  *   ERR_MISSING call again when the blocks noted are here; blocks that were
  *               made are put again then
  *   -EISDIR, ... of dag.h for the older tree; of read(); of the sink; -ENOMEM

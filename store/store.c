@@ -181,14 +181,6 @@ static int open_parts(struct store *s, unsigned flags)
 		return store_no_space(r) ? 0 : r;
 	}
 	r = segments_list(&s->segments, &numbers, &n, &s->segment_bytes);
-	for (size_t i = 0; i < n && !r; i++) {
-		uint64_t bytes;
-		uint8_t log;
-
-		/* One that has gone meanwhile, or is damaged, counts no more. */
-		if (segment_log(&s->segments, numbers[i], &log, &bytes) == 0 && log == LOG_CACHE)
-			s->cached_disk += bytes;
-	}
 	free(numbers);
 	return r;
 }
@@ -475,6 +467,24 @@ int store_each(struct store *s, int (*each)(void *arg, const struct multihash *,
 	return index_each(s->index, on_indexed, &listing);
 }
 
+/* A reader is not told of the files of the cache log, so it looks. */
+static uint64_t measure_cache(struct store *s)
+{
+	uint64_t all, bytes, sum = 0;
+	uint32_t *numbers = NULL;
+	uint8_t log;
+	size_t n = 0;
+
+	if (segments_list(&s->segments, &numbers, &n, &all) < 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		/* One that has gone meanwhile, or is damaged, counts no more. */
+		if (!segment_log(&s->segments, numbers[i], &log, &bytes) && log == LOG_CACHE)
+			sum += bytes;
+	free(numbers);
+	return sum;
+}
+
 void store_stat(struct store *s, struct store_stat *out)
 {
 	struct index_stat indexed;
@@ -503,4 +513,6 @@ void store_stat(struct store *s, struct store_stat *out)
 	out->cache_quota = s->cache_quota;
 	out->evicted = s->evicted;
 	pthread_mutex_unlock(&s->lock);
+	if (!s->writable)
+		out->cache_disk = measure_cache(s);
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # kill -9 at random instants of adds, unpinning and gcs side by side: whatever CID was
 # printed and not unpinned is whole, the store is right, and opens at once.
-# gc_kill.sh [ROUNDS]; 15 unless it is said otherwise, 200 in the long run.
+# gc_kill.sh [ROUNDS]; 10 unless it is said otherwise, 200 in the long run.
 . "$(dirname "$0")/../lib.sh"
-ROUNDS=${1:-${ROUNDS:-15}}
+ROUNDS=${1:-${ROUNDS:-10}}
 RANDOM=${SEED:-$$}
 repo r
 : >"$T/printed"
@@ -50,7 +50,7 @@ for round in $(seq "$ROUNDS"); do
 		add_on_and_on 1 & a=$!
 		add_on_and_on 2 & b=$!
 		gc_on_and_on & g=$!
-		sleep $((RANDOM % 3)).$((RANDOM % 1000 + 1000))
+		sleep $((RANDOM % 2)).$((RANDOM % 900 + 100))
 		kill -9 $DAEMON_PID
 		: >"$T/stop"
 		wait $a $b $g $DAEMON_PID 2>/dev/null

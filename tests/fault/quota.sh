@@ -2,7 +2,7 @@
 # A quota of the cache under a read many times as long, from another node: right bytes,
 # and never more on disk than the quota and one file.  MIB=4096 QUOTA=64 in the long run.
 . "$(dirname "$0")/../lib.sh"
-MIB=${MIB:-96} QUOTA=${QUOTA:-16}
+MIB=${MIB:-64} QUOTA=${QUOTA:-16}
 
 repo full; repo small
 mkdir "$T/tree"

@@ -78,10 +78,10 @@ all_of() { # add|gc
 		done
 	done <"$T/counts"
 	note "$1: $total calls, $tried faults: $failed times it failed, $done times it succeeded all the same"
-	[ $false = 0 ] && ok "$1_never_says_success_in_vain" || not_ok "$1_never_says_success_in_vain" "$false times it did"
+	[ $false = 0 ] && ok "b112_$1_never_says_success_in_vain" || not_ok "b112_$1_never_says_success_in_vain" "$false times it did"
 	[ $lost = 0 ] && ok "what_was_there_before_${1}_stays" || not_ok "what_was_there_before_${1}_stays" "$lost times it did not"
-	[ $broken = 0 ] && ok "after_a_fault_in_${1}_the_store_works_and_is_right" || not_ok "after_a_fault_in_${1}_the_store_works_and_is_right" "$broken times not"
-	[ $mute = 0 ] && ok "${1}_reports_an_error" || not_ok "${1}_reports_an_error" "$mute times not"
+	[ $broken = 0 ] && ok "b111_after_a_fault_in_${1}_the_store_works_and_is_right" || not_ok "b111_after_a_fault_in_${1}_the_store_works_and_is_right" "$broken times not"
+	[ $mute = 0 ] && ok "b112_${1}_reports_an_error" || not_ok "b112_${1}_reports_an_error" "$mute times not"
 	[ $failed -gt 0 ] && ok "${1}_felt_the_faults" || not_ok "${1}_felt_the_faults"
 }
 all_of add

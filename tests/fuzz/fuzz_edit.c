@@ -82,7 +82,8 @@ static void get_attrs(const void *arg, size_t i, struct attrs_link *out)
 	snprintf(names[i % 64], sizeof names[0], "%03zu", i * step);
 	*out = (struct attrs_link){ .name = names[i % 64], .name_len = 3 };
 	if (step == 1)
-		out->attrs = (struct attrs_entry){ .xattrs = large, .xattrs_len = sizeof large };
+		out->attrs =
+		    (struct attrs_entry){ .xattrs = large, .xattrs_len = sizeof large };
 	else if (i % 2)
 		out->attrs = (struct attrs_entry){ .group = 5 };
 }
@@ -151,7 +152,8 @@ static void fuzz_file(struct source *s, struct block_sink *sink, const uint8_t *
 	struct misses misses = { room, 0, 4 };
 	unsigned i = in[0] & 1;
 	struct file_change c = { in[1], (uint64_t)in[1] + in[2] + 1, in[3] & 1 };
-	struct file_edit e = { &files[i], c.to + in[3], &c, in[3] >> 1 & 1, read_zeros, NULL };
+	struct file_edit e = { &files[i],      c.to + in[3], &c,
+			       in[3] >> 1 & 1, read_zeros,   NULL };
 	struct built b;
 
 	edit_file(&tiny[i], &s->base, sink, &e, &b, &misses);
@@ -217,7 +219,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		fuzz_attrs(&s, &sink, data);
 		break;
 	case 3:
-		dag_diff(&s.base, &dirs[data[0] & 1], &other_dirs[data[0] & 1], see, &seen, NULL);
+		dag_diff(&s.base, &dirs[data[0] & 1], &other_dirs[data[0] & 1], see,
+			 &seen, NULL);
 		break;
 	}
 	return 0;

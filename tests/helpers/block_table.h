@@ -118,7 +118,8 @@ static inline void table_count_anew(struct block_table *t)
 }
 
 /* A random part of the blocks goes away. */
-static inline void table_hide(struct block_table *t, uint64_t (*random)(void), unsigned one_in)
+static inline void table_hide(struct block_table *t, uint64_t (*random)(void),
+			      unsigned one_in)
 {
 	for (size_t i = 0; i < t->cap; i++)
 		t->slots[i].away = random() % one_in == 0;

@@ -392,9 +392,9 @@ int main(int argc, char **argv)
 	printf("# %u made a writer search for ever that was open already\n", endless);
 	for (size_t i = 0; i < N_FILES; i++)
 		printf("# %s: %u of %u seen\n", files[i].name, files[i].seen, files[i].chosen);
-	tap("no_damage_gives_wrong_bytes", wrong);
-	tap("no_damage_crashes_without_a_word", crashed);
-	tap("what_is_verified_is_all_there", unseen);
+	tap("b115_no_damage_gives_wrong_bytes", wrong);
+	tap("b115_no_damage_crashes_without_a_word", crashed);
+	tap("b115_what_is_verified_is_all_there", unseen);
 	tap("what_was_seen_can_be_repaired", unmended);
 	tap("the_damages_did_damage", seen < damages / 4);
 	printf("1..%u\n", n_tests);

@@ -151,6 +151,15 @@ async function family (name, command) {
       equal(a.run('add', '-Q', '--no-provide', '--profile', profile, tree), (await f.do({ cmd: 'add', path: tree, profile, timeout: 240000 })).cid, 'root')
     })
   }
+  if (name === 'go') {
+    await check('go: the CAR of that tree is byte for byte what go-car exports', async () => {
+      const { cid } = await f.do({ cmd: 'add', path: tree, timeout: 240000 })
+      const [ours, itsOwn] = ['ours.car', 'go.car'].map(n => path.join(top, n))
+      await f.do({ cmd: 'car', cid, to: itsOwn, timeout: 240000 })
+      a.run('export', '-o', ours, cid)
+      if (!fs.readFileSync(ours).equals(fs.readFileSync(itsOwn))) throw new Error(`${fs.statSync(ours).size} and ${fs.statSync(itsOwn).size} bytes differ`)
+    })
+  }
   await check(`${name}: it identifies a cairn node, and pings it`, async () => {
     await eventually(10, 'identify', async () => {
       const known = await f.do({ cmd: 'known', id: middle.id })

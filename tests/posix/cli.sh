@@ -15,7 +15,7 @@ fails_with 2 "a_setting_that_does_not_exist_is_misuse" c a config net.foo
 fails_with 2 "a_bad_address_is_misuse" c a config net.listen /ip4/1.2.3.4/udp/1
 fails_with 1 "adding_what_is_not_there_fails" c a add "$T/nothing"
 fails_with 2 "a_profile_that_does_not_exist_is_misuse" c a add --profile x "$T"
-for cmd in init daemon stop status id add ls cat get export import stat publish resolve mount umount peers connect ping providers config; do
+for cmd in init daemon stop status id add ls cat get export import stat pin gc publish resolve mount umount peers connect ping providers config; do
 	"$CAIRN" $cmd --help >"$T/help" 2>&1 && grep -q "usage: cairn $cmd" "$T/help" || { not_ok "every_command_has_help" "$cmd"; bad=1; break; }
 done
 [ -n "${bad:-}" ] || ok "every_command_has_help"

@@ -6,6 +6,7 @@
 #include "store/edit_dir.h"
 #include "store/dag.h"
 #include "store/dagpb.h"
+#include "store/hamt.h"
 #include "tests/helpers/block_table.h"
 
 #include <stdio.h>
@@ -109,7 +110,8 @@ static size_t change(struct dir *d, size_t n, unsigned bias, struct dir_link *ou
 	return done;
 }
 
-static void edits_equal_what_is_built(const struct profile *p, unsigned rounds, size_t names)
+static void edits_equal_what_is_built(const struct profile *p, unsigned rounds,
+				      size_t names)
 {
 	struct dir_link *changes = malloc(names * sizeof *changes);
 	struct cid missed[8];
@@ -129,8 +131,8 @@ static void edits_equal_what_is_built(const struct profile *p, unsigned rounds, 
 		/* Tides: the directory grows, and shrinks again. */
 		if (table_below(10) == 0)
 			bias = 1 + table_below(9);
-		n = change(&d, table_below(4) ? table_below(6) : table_below(names / 2), bias,
-			   changes);
+		n = change(&d, table_below(4) ? table_below(6) : table_below(names / 2),
+			   bias, changes);
 		if (table_below(16) == 0) {
 			have = false;
 			for (size_t i = 0; i < d.n; i++)
@@ -138,7 +140,8 @@ static void edits_equal_what_is_built(const struct profile *p, unsigned rounds, 
 			for (size_t i = 0; i < n; i++)
 				for (size_t j = 0; j < d.n; j++)
 					if (changes[i].name == d.entries[j].name)
-						d.entries[j].there = changes[i].cid_len != 0;
+						d.entries[j].there =
+						    changes[i].cid_len != 0;
 		}
 		if (hiding)
 			table_hide(&t, table_random, 2 + table_below(4));
@@ -181,14 +184,15 @@ static void edited_directories_are_as_built(void **state)
 	edits_equal_what_is_built(profiles[1], 8 * effort, 9000);
 }
 
-
 /* An edit of what is there by the same entries; it must come to what is built. */
-static void assert_edited(const struct profile *p, struct block_table *t, const struct dir *d,
-			  const struct cid *old, const struct dir_link *changes, size_t n)
+static void assert_edited(const struct profile *p, struct block_table *t,
+			  const struct dir *d, const struct cid *old,
+			  const struct dir_link *changes, size_t n)
 {
 	struct built now, want;
 
-	assert_int_equal(edit_dir_array(p, &t->source, &t->sink, old, changes, n, &now, NULL), 0);
+	assert_int_equal(
+	    edit_dir_array(p, &t->source, &t->sink, old, changes, n, &now, NULL), 0);
 	build(p, t, d, &want);
 	assert_true(cid_equal(&now.cid, &want.cid));
 	assert_int_equal(now.tsize, want.tsize);
@@ -242,6 +246,79 @@ static void what_others_made_is_built_anew(void **state)
 	}
 }
 
+/* A shard of some links, in order of their buckets. */
+static struct cid shard_of(struct block_table *t, const unsigned *buckets,
+			   const struct cid *to, const char *const *names, size_t n)
+{
+	uint8_t field[HAMT_FIELD_MAX] = { 0 };
+	struct unixfs u = { .type = UNIXFS_HAMT_SHARD,
+			    .hash_type = HAMT_HASH_MURMUR3,
+			    .fanout = 256,
+			    .has_data = true,
+			    .has_hash_type = true,
+			    .has_fanout = true };
+	struct hamt_shape shape;
+	struct buf b = { 0 };
+	struct cid cid;
+
+	assert_int_equal(hamt_shape_init(&shape, 256), 0);
+	for (size_t i = 0; i < n; i++) {
+		char text[16];
+
+		hamt_field_set(&shape, field, buckets[i]);
+		snprintf(text, sizeof text, "%02X%s", buckets[i], names[i]);
+		dagpb_put_link(&b, &to[i], text, strlen(text), 1);
+	}
+	u.data = hamt_field_trim(&shape, field, &u.data_len);
+	assert_int_equal(sink_put_node(&t->sink, profiles[0], &b, &u, NULL, 0, &cid), 0);
+	buf_release(&b);
+	return cid;
+}
+
+static void shards_that_somebody_left_with_one_entry_are_folded(void **state)
+{
+	static const char *const names[] = { "a", "b" }, *const none[] = { "", "" };
+	struct profile p = *profiles[0];
+	struct dir_link links[2];
+	struct block_table t;
+	struct built now, want;
+	struct cid file, subs[2], root;
+	unsigned buckets[2];
+	uint8_t bin[CID_SIZE_MAX];
+	struct dag_entry e;
+
+	table_init(&t);
+	p.hamt_threshold = 0;
+	cid_of(&file, 1, CODEC_RAW, "x", 1);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t hash = hamt_hash(names[i], 1);
+		unsigned inner = hash >> 48 & 255;
+
+		buckets[i] = hash >> 56;
+		subs[i] = shard_of(&t, &inner, &file, &names[i], 1);
+		links[i] = (struct dir_link){ names[i], bin, 1, 1,
+					      (uint8_t)cid_encode(&file, bin) };
+	}
+	if (buckets[0] > buckets[1]) {
+		struct cid c = subs[0];
+		unsigned bucket = buckets[0];
+
+		subs[0] = subs[1], subs[1] = c;
+		buckets[0] = buckets[1], buckets[1] = bucket;
+	}
+	assert_int_not_equal(buckets[0], buckets[1]);
+	root = shard_of(&t, buckets, subs, none, 2);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(dag_lookup(&t.source, &root, names[i], 1, &e, NULL), 0);
+
+	/* One of them is looked at; then nothing is believed of the other. */
+	assert_int_equal(build_dir(&p, &t.sink, links, 2, &want), 0);
+	assert_int_equal(
+	    edit_dir_array(&p, &t.source, &t.sink, &root, links, 1, &now, NULL), 0);
+	assert_true(cid_equal(&now.cid, &want.cid));
+	table_release(&t);
+}
+
 /* A node of one link, under a name that may be anything. */
 static struct cid odd_dir(struct block_table *t, const char *const *names, size_t n)
 {
@@ -269,11 +346,13 @@ static void names_that_no_file_system_has_are_left_out_and_not_let_in(void **sta
 
 	table_init(&t);
 	struct cid old = odd_dir(&t, odd, 7);
-	assert_int_equal(edit_dir_array(profiles[0], &t.source, &t.sink, &old, NULL, 0, &now, NULL),
-			 0);
+	assert_int_equal(
+	    edit_dir_array(profiles[0], &t.source, &t.sink, &old, NULL, 0, &now, NULL),
+	    0);
 	cid_of(&cid, 1, CODEC_RAW, "x", 1);
 	uint8_t len = (uint8_t)cid_encode(&cid, bin);
-	struct dir_link links[] = { { good[0], bin, 4, 1, len }, { good[1], bin, 0, 1, len } };
+	struct dir_link links[] = { { good[0], bin, 4, 1, len },
+				    { good[1], bin, 0, 1, len } };
 	assert_int_equal(build_dir(profiles[0], &t.sink, links, 2, &want), 0);
 	assert_true(cid_equal(&now.cid, &want.cid));
 
@@ -281,29 +360,34 @@ static void names_that_no_file_system_has_are_left_out_and_not_let_in(void **sta
 	for (size_t i = 0; i < 4; i++) {
 		struct dir_link l = { bad[i], bin, 1, (uint16_t)strlen(bad[i]), len };
 
-		assert_int_equal(edit_dir_array(profiles[0], &t.source, &t.sink, &old, &l, 1, &now,
-						NULL),
+		assert_int_equal(edit_dir_array(profiles[0], &t.source, &t.sink, &old, &l,
+						1, &now, NULL),
 				 -EINVAL);
 	}
 	char name[300];
 	memset(name, 'n', sizeof name);
 	struct dir_link l = { name, bin, 1, 256, len };
-	assert_int_equal(edit_dir_array(profiles[0], &t.source, &t.sink, &old, &l, 1, &now, NULL),
-			 -ENAMETOOLONG);
+	assert_int_equal(
+	    edit_dir_array(profiles[0], &t.source, &t.sink, &old, &l, 1, &now, NULL),
+	    -ENAMETOOLONG);
 	l.name_len = 5;
 	l.cid_len = 2;
-	assert_int_equal(edit_dir_array(profiles[0], &t.source, &t.sink, &old, &l, 1, &now, NULL),
-			 ERR_MALFORMED);
+	assert_int_equal(
+	    edit_dir_array(profiles[0], &t.source, &t.sink, &old, &l, 1, &now, NULL),
+	    ERR_MALFORMED);
 	struct dir_link two[] = { links[1], links[0] };
-	assert_int_equal(edit_dir_array(profiles[0], &t.source, &t.sink, &old, two, 2, &now, NULL),
-			 -EINVAL);
+	assert_int_equal(
+	    edit_dir_array(profiles[0], &t.source, &t.sink, &old, two, 2, &now, NULL),
+	    -EINVAL);
 	two[0] = two[1];
-	assert_int_equal(edit_dir_array(profiles[0], &t.source, &t.sink, &old, two, 2, &now, NULL),
-			 -EINVAL);
+	assert_int_equal(
+	    edit_dir_array(profiles[0], &t.source, &t.sink, &old, two, 2, &now, NULL),
+	    -EINVAL);
 	t.frozen = false;
 	sink_put(&t.sink, profiles[0], CODEC_RAW, "x", 1, &cid);
-	assert_int_equal(edit_dir_array(profiles[0], &t.source, &t.sink, &cid, links, 1, &now, NULL),
-			 -ENOTDIR);
+	assert_int_equal(
+	    edit_dir_array(profiles[0], &t.source, &t.sink, &cid, links, 1, &now, NULL),
+	    -ENOTDIR);
 	table_release(&t);
 }
 
@@ -342,35 +426,41 @@ static void ten_changes_among_a_million_entries_cost_some_shards(void **state)
 		all.cid_len = (uint8_t)cid_encode(&cid, all.cid);
 		cid_of(&cid, 1, CODEC_RAW, "b", 1);
 		some.cid_len = (uint8_t)cid_encode(&cid, some.cid);
-		struct dir_links from = { MILLION, &all, get_many }, to = { 10, &some, get_many };
-		assert_int_equal(build_dir_sorted(profiles[i], &t.sink, &from, NULL, &old), 0);
+		struct dir_links from = { MILLION, &all, get_many },
+				 to = { 10, &some, get_many };
+		assert_int_equal(
+		    build_dir_sorted(profiles[i], &t.sink, &from, NULL, &old), 0);
 		print_message("# %s: %zu shards\n", profiles[i]->name, t.made);
 
 		table_count_anew(&t);
-		assert_int_equal(edit_dir(profiles[i], &t.source, &t.sink, &old.cid, &to, &now, NULL),
-				 0);
-		print_message("# 10 changed: %zu read, %zu made, %llu bytes\n", t.gets, t.made,
-			      (unsigned long long)t.made_bytes);
+		assert_int_equal(
+		    edit_dir(profiles[i], &t.source, &t.sink, &old.cid, &to, &now, NULL),
+		    0);
+		print_message("# 10 changed: %zu read, %zu made, %llu bytes\n", t.gets,
+			      t.made, (unsigned long long)t.made_bytes);
 		assert_true(t.gets <= 35 && t.puts <= 35);
 
 		table_count_anew(&t);
 		some.remove = true;
-		assert_int_equal(edit_dir(profiles[i], &t.source, &t.sink, &now.cid, &to, &back, NULL),
-				 0);
-		print_message("# 10 removed: %zu read, %zu made, %llu bytes\n", t.gets, t.made,
-			      (unsigned long long)t.made_bytes);
+		assert_int_equal(
+		    edit_dir(profiles[i], &t.source, &t.sink, &now.cid, &to, &back, NULL),
+		    0);
+		print_message("# 10 removed: %zu read, %zu made, %llu bytes\n", t.gets,
+			      t.made, (unsigned long long)t.made_bytes);
 		assert_true(t.gets <= 150 && t.puts <= 35);
 
 		/* And back to what it was. */
 		some.remove = false;
 		memcpy(some.cid, all.cid, sizeof all.cid);
 		some.step = MILLION / 10;
-		assert_int_equal(edit_dir(profiles[i], &t.source, &t.sink, &back.cid, &to, &now, NULL),
-				 0);
+		assert_int_equal(
+		    edit_dir(profiles[i], &t.source, &t.sink, &back.cid, &to, &now, NULL),
+		    0);
 		struct dir_link l;
 		get_many(&some, 3, &l);
 		struct dag_entry e;
-		assert_int_equal(dag_lookup(&t.source, &now.cid, l.name, l.name_len, &e, NULL), 0);
+		assert_int_equal(
+		    dag_lookup(&t.source, &now.cid, l.name, l.name_len, &e, NULL), 0);
 		assert_int_equal(e.tsize, l.tsize);
 		free(all.names);
 		table_release(&t);
@@ -382,7 +472,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(edited_directories_are_as_built),
 		cmocka_unit_test(what_others_made_is_built_anew),
-		cmocka_unit_test(names_that_no_file_system_has_are_left_out_and_not_let_in),
+		cmocka_unit_test(shards_that_somebody_left_with_one_entry_are_folded),
+		cmocka_unit_test(
+		    names_that_no_file_system_has_are_left_out_and_not_let_in),
 		cmocka_unit_test(ten_changes_among_a_million_entries_cost_some_shards),
 	};
 

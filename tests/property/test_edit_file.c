@@ -37,7 +37,8 @@ static void build(const struct profile *p, struct block_table *t, const uint8_t 
 		struct built leaf;
 
 		memcpy(room + LEAF_HEAD, data + at, len);
-		assert_int_equal(build_leaf(p, &t->sink, room + LEAF_HEAD, len, &leaf), 0);
+		assert_int_equal(build_leaf(p, &t->sink, room + LEAF_HEAD, len, &leaf),
+				 0);
 		assert_int_equal(build_file_add(&b, &leaf), 0);
 		at += len;
 	} while (at < size);
@@ -111,7 +112,8 @@ static void change(struct file *f, uint64_t leaf)
 		resize(f, f->size - table_below((f->size < leaf ? f->size : leaf) + 1));
 		break;
 	case 2: /* append */
-		write_at(f, f->size, f->max - f->size < len ? f->max - f->size : len, WRITTEN);
+		write_at(f, f->size, f->max - f->size < len ? f->max - f->size : len,
+			 WRITTEN);
 		break;
 	case 3:
 		write_at(f, place(f->size, leaf), leaf * table_below(20), HOLE);
@@ -159,7 +161,8 @@ static uint64_t touched(const struct profile *p, const struct file *f, uint64_t 
 	return n ? n : 1;
 }
 
-static void edits_equal_what_is_built(const struct profile *p, unsigned rounds, uint64_t leaves)
+static void edits_equal_what_is_built(const struct profile *p, unsigned rounds,
+				      uint64_t leaves)
 {
 	struct file f = { .max = leaves * p->chunker.max };
 	struct file_change *changes = malloc((f.max + 1) * sizeof *changes);
@@ -206,7 +209,8 @@ static void edits_equal_what_is_built(const struct profile *p, unsigned rounds, 
 			table_hide(&t, table_random, 2 + table_below(4));
 		table_count_anew(&t);
 		int r;
-		while ((r = edit_file(p, &t.source, &t.sink, &e, &now, &m)) == ERR_MISSING) {
+		while ((r = edit_file(p, &t.source, &t.sink, &e, &now, &m)) ==
+		       ERR_MISSING) {
 			assert_true(table_bring(&t, &m) > 0);
 			m.n = 0;
 		}
@@ -217,7 +221,8 @@ static void edits_equal_what_is_built(const struct profile *p, unsigned rounds, 
 			unsigned depth = 0;
 			uint64_t n = touched(p, &f, old_size);
 
-			for (uint64_t l = (f.size > old_size ? f.size : old_size) / p->chunker.max;
+			for (uint64_t l =
+				 (f.size > old_size ? f.size : old_size) / p->chunker.max;
 			     l; l /= p->max_links)
 				depth++;
 			assert_true(t.puts <= (n + 2) * (depth + 1));
@@ -276,9 +281,9 @@ static void build_long(const struct profile *p, struct block_table *t, uint64_t 
 
 	for (unsigned i = 0; i < 8; i++) {
 		memset(room + LEAF_HEAD, (int)i + 1, p->chunker.max);
-		assert_int_equal(build_leaf(p, &t->sink, room + LEAF_HEAD, p->chunker.max,
-					    &leaves[i]),
-				 0);
+		assert_int_equal(
+		    build_leaf(p, &t->sink, room + LEAF_HEAD, p->chunker.max, &leaves[i]),
+		    0);
 	}
 	build_file_init(&b, p, &t->sink);
 	for (uint64_t i = 0; i < n; i++)
@@ -312,8 +317,8 @@ static void a_small_change_in_a_file_of_10_gib_costs_a_leaf_and_its_way(void **s
 		table_count_anew(&t);
 		struct file_edit e = { &old.cid, size, &c, 1, read_nines, NULL };
 		assert_int_equal(edit_file(p, &t.source, &t.sink, &e, &now, NULL), 0);
-		print_message("# %s: %zu blocks read, %zu made, %llu bytes\n", p->name, t.gets,
-			      t.made, (unsigned long long)t.made_bytes);
+		print_message("# %s: %zu blocks read, %zu made, %llu bytes\n", p->name,
+			      t.gets, t.made, (unsigned long long)t.made_bytes);
 		assert_int_equal(t.gets, 1 + above);
 		assert_int_equal(t.puts, 1 + above);
 		assert_true(t.made_bytes < p->chunker.max + 100000);
@@ -341,7 +346,8 @@ static void a_hole_of_an_exbibyte_costs_a_path(void **state)
 	assert_int_equal(now.size, 1ull << 60);
 	assert_int_equal(dag_read(&t.source, &now.cid, 2, &byte, 1, NULL), 1);
 	assert_int_equal(byte, 9);
-	assert_int_equal(dag_read(&t.source, &now.cid, (1ull << 60) - 1, &byte, 1, NULL), 1);
+	assert_int_equal(dag_read(&t.source, &now.cid, (1ull << 60) - 1, &byte, 1, NULL),
+			 1);
 	assert_int_equal(byte, 0);
 
 	/* Cut to what it was. */
@@ -355,6 +361,29 @@ static void a_hole_of_an_exbibyte_costs_a_path(void **state)
 	assert_int_equal(edit_file(p, &t.source, &t.sink, &e, &again, NULL), 0);
 	e.size++;
 	assert_int_equal(edit_file(p, &t.source, &t.sink, &e, &again, NULL), -EFBIG);
+	table_release(&t);
+}
+
+static void what_others_made_of_nothing_is_not_read_for_ever(void **state)
+{
+	struct profile other = *profiles[0];
+	struct block_table t;
+	struct built old, now;
+	struct file_change c = { 0, 10, false };
+
+	table_init(&t);
+	other.max_links = 1000;
+	struct file_edit e = { NULL, EDIT_READ_MAX + 1, NULL, 0, read_nines, NULL };
+	assert_int_equal(edit_file(&other, &t.source, &t.sink, &e, &old, NULL), 0);
+	table_count_anew(&t);
+	e = (struct file_edit){ &old.cid, EDIT_READ_MAX + 1, &c, 1, read_nines, NULL };
+	assert_int_equal(edit_file(profiles[0], &t.source, &t.sink, &e, &now, NULL),
+			 -EFBIG);
+	assert_true(t.gets <= 2 && t.puts == 0);
+	/* Cut short it can be had. */
+	e.size = 3 << 20;
+	assert_int_equal(edit_file(profiles[0], &t.source, &t.sink, &e, &now, NULL), 0);
+	assert_int_equal(now.size, 3 << 20);
 	table_release(&t);
 }
 
@@ -396,7 +425,8 @@ static void attributes_in_the_root_are_left_behind(void **state)
 			struct built leaf;
 
 			memset(room, 5, sizeof room);
-			assert_int_equal(build_leaf(&p, &t.sink, room + LEAF_HEAD, 100, &leaf), 0);
+			assert_int_equal(
+			    build_leaf(&p, &t.sink, room + LEAF_HEAD, 100, &leaf), 0);
 			assert_int_equal(build_file_add(&b, &leaf), 0);
 		}
 		assert_int_equal(build_file_finish(&b, &dressed), 0);
@@ -414,10 +444,10 @@ static void attributes_in_the_root_are_left_behind(void **state)
 static void bad_ranges_are_refused(void **state)
 {
 	static const struct file_change bad[][2] = {
-		{ { 5, 5, false }, { 6, 7, false } },	/* empty */
-		{ { 6, 5, false }, { 7, 8, false } },	/* backwards */
-		{ { 0, 5, false }, { 4, 8, false } },	/* overlap */
-		{ { 5, 6, false }, { 0, 1, false } },	/* order */
+		{ { 5, 5, false }, { 6, 7, false } },   /* empty */
+		{ { 6, 5, false }, { 7, 8, false } },   /* backwards */
+		{ { 0, 5, false }, { 4, 8, false } },   /* overlap */
+		{ { 5, 6, false }, { 0, 1, false } },   /* order */
 		{ { 0, 1, false }, { 99, 101, true } }, /* behind the end */
 	};
 	struct block_table t;
@@ -428,8 +458,8 @@ static void bad_ranges_are_refused(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct file_edit e = { NULL, 100, bad[i], 2, read_nines, NULL };
 
-		assert_int_equal(edit_file(profiles[0], &t.source, &t.sink, &e, &out, NULL),
-				 -EINVAL);
+		assert_int_equal(
+		    edit_file(profiles[0], &t.source, &t.sink, &e, &out, NULL), -EINVAL);
 	}
 	struct profile p = *profiles[0];
 	p.chunker.kind = CHUNKER_BUZHASH;
@@ -439,8 +469,8 @@ static void bad_ranges_are_refused(void **state)
 }
 
 /* A sink that ends in a store, so that leaves in a row go there as a stream. */
-static int put_in_store(struct block_sink *self, const struct multihash *name, const void *data,
-			size_t len)
+static int put_in_store(struct block_sink *self, const struct multihash *name,
+			const void *data, size_t len)
 {
 	return store_put_bytes(self->store, name, data, len);
 }
@@ -475,7 +505,8 @@ static void changed_content_goes_to_a_store_once(void **state)
 		uint64_t before, seed = i;
 
 		scratch_make(dir);
-		assert_int_equal(store_open(&s, dir, STORE_WRITE | STORE_CREATE, NULL), 0);
+		assert_int_equal(store_open(&s, dir, STORE_WRITE | STORE_CREATE, NULL),
+				 0);
 		sink.store = s;
 		for (size_t j = 0; j < SIZE + 1000; j += 8) {
 			uint64_t v = scratch_random(&seed);
@@ -523,8 +554,10 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tiny_trees_are_edited_as_they_are_built),
 		cmocka_unit_test(trees_of_the_profiles_are_edited_as_they_are_built),
-		cmocka_unit_test(a_small_change_in_a_file_of_10_gib_costs_a_leaf_and_its_way),
+		cmocka_unit_test(
+		    a_small_change_in_a_file_of_10_gib_costs_a_leaf_and_its_way),
 		cmocka_unit_test(a_hole_of_an_exbibyte_costs_a_path),
+		cmocka_unit_test(what_others_made_of_nothing_is_not_read_for_ever),
 		cmocka_unit_test(nothing_changed_gives_the_same_and_makes_nothing),
 		cmocka_unit_test(attributes_in_the_root_are_left_behind),
 		cmocka_unit_test(bad_ranges_are_refused),

@@ -558,6 +558,32 @@ static void an_index_that_lies_is_refused(void **state)
 	table_release(&t);
 }
 
+static void a_page_that_should_be_two_is_refused(void **state)
+{
+	struct buf items = { 0 }, block = { 0 };
+	struct attrs_node node;
+	struct attrs_link l[2];
+	struct model m;
+
+	/* One entry may be as large as it has to be, two may not. */
+	model_init(&m, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		l[i] = link_of(i ? "b" : "a", (struct attrs_entry){ .group = 1 });
+		if (i == 0) {
+			l[i].attrs.xattrs = m.xattrs[3];
+			l[i].attrs.xattrs_len = m.xattrs_len[3];
+		}
+		assert_int_equal(attrs_put_link(&items, &l[i]), 0);
+		buf_clear(&block);
+		attrs_put_node(&block, NULL, ATTRS_ENTRIES, i + 1, &items);
+		assert_int_equal(attrs_node_decode(&node, block.data, block.len),
+				 i ? ERR_MALFORMED : 0);
+	}
+	buf_release(&items);
+	buf_release(&block);
+	model_release(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -570,6 +596,7 @@ int main(void)
 		cmocka_unit_test(the_directory_itself_stays_or_is_replaced),
 		cmocka_unit_test(ten_changes_in_a_million_entries_cost_some_pages),
 		cmocka_unit_test(an_index_that_lies_is_refused),
+		cmocka_unit_test(a_page_that_should_be_two_is_refused),
 	};
 	return cmocka_run_group_tests_name("attrs", tests, NULL, NULL);
 }

@@ -20,8 +20,8 @@ static void leaf(const struct builder *b, char kind, unsigned content, struct bu
 	int n = snprintf((char *)room + LEAF_HEAD, 16, "%u", content);
 
 	if (kind == 'l') {
-		assert_int_equal(build_symlink(&p, &b->t->sink, (char *)room + LEAF_HEAD, n, out),
-				 0);
+		assert_int_equal(
+		    build_symlink(&p, &b->t->sink, (char *)room + LEAF_HEAD, n, out), 0);
 		return;
 	}
 	p.raw_leaves = kind == 'r';
@@ -70,21 +70,25 @@ struct told {
 
 static int tell(void *arg, const struct dag_diff *d)
 {
-	static const char kinds[] = { 'A', 'R', 'C', 'T' }, types[] = { '?', 'f', 'd', 'l' };
+	static const char kinds[] = { 'A', 'R', 'C', 'T' },
+			  types[] = { '?', 'f', 'd', 'l' };
 	struct told *told = arg;
 
 	assert_int_equal(strlen(d->path), d->path_len);
 	assert_true(d->old.there == (d->kind != DAG_ADDED));
 	assert_true(d->new.there == (d->kind != DAG_REMOVED));
-	told->len += snprintf(told->text + told->len, sizeof told->text - told->len, "%c %s",
-			      kinds[d->kind], d->path);
+	told->len += snprintf(told->text + told->len, sizeof told->text - told->len,
+			      "%c %s", kinds[d->kind], d->path);
 	if (d->old.there)
-		told->len += snprintf(told->text + told->len, sizeof told->text - told->len,
-				      " %c%llu", types[d->old.type], (unsigned long long)d->old.size);
-	told->len += snprintf(told->text + told->len, sizeof told->text - told->len, " >");
+		told->len += snprintf(
+		    told->text + told->len, sizeof told->text - told->len, " %c%llu",
+		    types[d->old.type], (unsigned long long)d->old.size);
+	told->len +=
+	    snprintf(told->text + told->len, sizeof told->text - told->len, " >");
 	if (d->new.there)
-		told->len += snprintf(told->text + told->len, sizeof told->text - told->len,
-				      " %c%llu", types[d->new.type], (unsigned long long)d->new.size);
+		told->len += snprintf(
+		    told->text + told->len, sizeof told->text - told->len, " %c%llu",
+		    types[d->new.type], (unsigned long long)d->new.size);
 	told->text[told->len++] = '\n';
 	assert_true(told->len < sizeof told->text - 200);
 	told->text[told->len] = '\0';
@@ -92,15 +96,15 @@ static int tell(void *arg, const struct dag_diff *d)
 }
 
 static const struct item first[] = {
-	{ 'f', "a", 1 },	 { 'f', "dir/deep/x", 2 }, { 'r', "dir/deep/y", 3 },
-	{ 'f', "dir/same", 4 },	 { 'l', "link", 5 },	   { 'f', "node", 6 },
-	{ 'f', "old/one", 7 },	 { 'f', "old/two", 8 },	   { 'f', "same/a", 9 },
+	{ 'f', "a", 1 },         { 'f', "dir/deep/x", 2 }, { 'r', "dir/deep/y", 3 },
+	{ 'f', "dir/same", 4 },  { 'l', "link", 5 },       { 'f', "node", 6 },
+	{ 'f', "old/one", 7 },   { 'f', "old/two", 8 },    { 'f', "same/a", 9 },
 	{ 'r', "turns/in", 10 },
 };
 static const struct item second[] = {
-	{ 'f', "a", 10000 },	{ 'f', "dir/deep/x", 2 }, { 'r', "dir/deep/y", 33 },
-	{ 'r', "dir/new", 12 }, { 'f', "dir/same", 4 },	  { 'l', "link", 55 },
-	{ 'f', "new/b", 13 },	{ 'f', "node/is/now", 14 }, { 'f', "same/a", 9 },
+	{ 'f', "a", 10000 },    { 'f', "dir/deep/x", 2 },   { 'r', "dir/deep/y", 33 },
+	{ 'r', "dir/new", 12 }, { 'f', "dir/same", 4 },     { 'l', "link", 55 },
+	{ 'f', "new/b", 13 },   { 'f', "node/is/now", 14 }, { 'f', "same/a", 9 },
 	{ 'f', "turns", 15 },
 };
 #define N(x) (sizeof(x) / sizeof *(x))
@@ -147,13 +151,16 @@ static void trees_are_compared_path_by_path(void **state)
 		tree(&(struct builder){ &t, &p }, first, N(first), 0, &a);
 		tree(&(struct builder){ &t, &q }, second, N(second), 0, &b);
 		told = (struct told){ 0 };
-		assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL), 0);
+		assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL),
+				 0);
 		assert_string_equal(told.text, brief);
 		told = (struct told){ .expand = true };
-		assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL), 0);
+		assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL),
+				 0);
 		assert_string_equal(told.text, full);
 		told = (struct told){ 0 };
-		assert_int_equal(dag_diff(&t.source, &a.cid, &a.cid, tell, &told, NULL), 0);
+		assert_int_equal(dag_diff(&t.source, &a.cid, &a.cid, tell, &told, NULL),
+				 0);
 		assert_int_equal(told.len, 0);
 	}
 	table_release(&t);
@@ -193,12 +200,14 @@ static void the_receiver_can_end_it_and_what_lacks_is_noted(void **state)
 	struct builder to = { &t, profiles[0] };
 	tree(&to, first, N(first), 0, &a);
 	tree(&to, second, N(second), 0, &b);
-	assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, stop, NULL, NULL), -ECANCELED);
+	assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, stop, NULL, NULL),
+			 -ECANCELED);
 	table_seed = 1;
 	table_hide(&t, table_random, 1);
 	int r;
 	unsigned rounds = 0;
-	while ((r = dag_diff(&t.source, &a.cid, &b.cid, tell, &told, &m)) == ERR_MISSING) {
+	while ((r = dag_diff(&t.source, &a.cid, &b.cid, tell, &told, &m)) ==
+	       ERR_MISSING) {
 		assert_true(table_bring(&t, &m) > 0);
 		m.n = 0;
 		told.len = 0;
@@ -247,13 +256,12 @@ static void large_directories_are_compared_shard_by_shard(void **state)
 	flat(&t, profiles[0], 100000, 50000, 70000, &b);
 	table_count_anew(&t);
 	assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL), 0);
-	assert_string_equal(told.text, "C 0 f1 > f1\nA 100 > f1\nC 50000 f1 > f1\nR 70000 f1 >\n");
+	assert_string_equal(told.text,
+			    "C 0 f1 > f1\nA 100 > f1\nC 50000 f1 > f1\nR 70000 f1 >\n");
 	/* The roots are looked at twice; then three levels on both sides. */
 	assert_true(t.gets <= 2 * (2 + 4 * 2));
 	table_release(&t);
 }
-
-
 
 /* A random tree, and one that differs in some places; what is told equals what
  * comparing all paths says. */
@@ -282,8 +290,8 @@ static void what_is_told_is_what_differs(void **state)
 			struct item it = { 'f', "", i };
 
 			/* Directories of a hundred and of some. */
-			snprintf(it.path, sizeof it.path, i < 200 ? "%03u/%03u/f" : "%03u/%03u",
-				 i / 100, i);
+			snprintf(it.path, sizeof it.path,
+				 i < 200 ? "%03u/%03u/f" : "%03u/%03u", i / 100, i);
 			bool in_old = table_below(10) > 1, in_new = in_old;
 			if (table_below(20) == 0)
 				in_new = !in_new;
@@ -305,16 +313,19 @@ static void what_is_told_is_what_differs(void **state)
 			if (i < 200)
 				path[7] = '\0'; /* the directory comes or goes */
 			if (in_old && !in_new)
-				want.len += sprintf(want.text + want.len, "R %s %s >\n", path, type);
+				want.len += sprintf(want.text + want.len, "R %s %s >\n",
+						    path, type);
 			else if (!in_old && in_new)
-				want.len += sprintf(want.text + want.len, "A %s > %s\n", path, type);
+				want.len += sprintf(want.text + want.len, "A %s > %s\n",
+						    path, type);
 			else if (changed)
-				want.len += sprintf(want.text + want.len, "C %s f%zu > f4\n", it.path,
-						    len);
+				want.len += sprintf(want.text + want.len,
+						    "C %s f%zu > f4\n", it.path, len);
 		}
 		tree(&(struct builder){ &t, &p }, old, n, 0, &a);
 		tree(&(struct builder){ &t, &q }, new, m, 0, &b);
-		assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL), 0);
+		assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL),
+				 0);
 		assert_string_equal(told.text, want.text);
 		table_release(&t);
 	}
@@ -337,10 +348,12 @@ static void a_chain_of_directories_ends_at_a_depth(void **state)
 			struct dir_link l = { "d", cid, 1, 1,
 					      (uint8_t)cid_encode(&both[j]->cid, cid) };
 
-			assert_int_equal(build_dir(profiles[0], &t.sink, &l, 1, both[j]), 0);
+			assert_int_equal(build_dir(profiles[0], &t.sink, &l, 1, both[j]),
+					 0);
 		}
 		if (i == 10)
-			assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL), 0);
+			assert_int_equal(
+			    dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL), 0);
 	}
 	assert_string_equal(told.text, "C d/d/d/d/d/d/d/d/d/d/d f1 > f1\n");
 	assert_int_equal(dag_diff(&t.source, &a.cid, &b.cid, tell, &told, NULL), -ELOOP);

@@ -9,6 +9,7 @@
 #include "store/import.h"
 #include "store/import_pipe.h"
 #include "store/log.h"
+#include "store/measure.h"
 #include "store/store_internal.h"
 #include "tests/scratch.h"
 
@@ -967,6 +968,51 @@ static void readers_meet_an_eviction_with_right_bytes_or_none(void **state)
 	assert_true(st.evicted > 200);
 }
 
+/* A node with two links to one child. */
+static struct cid twice(struct store *s, const struct cid *child)
+{
+	struct buf node = { 0 };
+	struct block *b = NULL;
+
+	dagpb_put_link(&node, child, "a", 1, 0);
+	dagpb_put_link(&node, child, "b", 1, 0);
+	assert_int_equal(block_make(&b, node.data, node.len), 0);
+	assert_int_equal(store_put(s, b), 0);
+	struct cid cid = { .version = 1, .codec = CODEC_DAG_PB, .hash = b->name };
+	block_unref(b);
+	buf_release(&node);
+	return cid;
+}
+
+static void b80_a_pinned_bomb_is_walked_once(void **state)
+{
+	struct fixture *f = *state;
+	struct block *leaf = NULL;
+	struct pin_size *sizes = NULL;
+	atomic_bool cancel = false;
+	size_t n = 0;
+
+	assert_int_equal(block_make(&leaf, "boom", 4), 0);
+	assert_int_equal(store_put(f->store, leaf), 0);
+	struct cid c = { .version = 1, .codec = CODEC_RAW, .hash = leaf->name };
+	block_unref(leaf);
+	for (int i = 0; i < 100; i++) /* 2^100 paths */
+		c = twice(f->store, &c);
+	assert_int_equal(store_sync(f->store), 0);
+	assert_int_equal(pins_add(f->pins, &c, PIN_RECURSIVE, ""), 0);
+	assert_int_equal(gc(f), 0);
+	assert_int_equal(store_has(f->store, &c.hash, NULL), 1);
+	assert_int_equal(pins_measure(f->store, f->pins, &cancel, &sizes, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(sizes[0].blocks, 101);
+	assert_int_equal(sizes[0].bytes, sizes[0].exclusive);
+	free(sizes);
+	/* Without its pin it goes, with all that it leads to. */
+	assert_int_equal(pins_remove(f->pins, &c, NULL), 1);
+	assert_int_equal(gc(f), 0);
+	assert_int_equal(store_has(f->store, &c.hash, NULL), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -978,6 +1024,7 @@ int main(void)
 		T(what_is_pinned_stays_and_the_rest_goes),
 		T(a_dry_run_says_what_would_go_and_changes_nothing),
 		T(a_direct_pin_keeps_one_block),
+		T(b80_a_pinned_bomb_is_walked_once),
 		T(a_pinned_tree_that_lacks_a_node_stops_a_gc_before_anything_goes),
 		T(what_a_provider_of_roots_names_stays),
 		T(a_root_that_appears_during_a_gc_stays),

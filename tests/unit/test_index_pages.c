@@ -91,7 +91,7 @@ static void every_entry_counts_in_the_sum(void **state)
 
 /* No flipped bit is believed: it is refused, changes the sum, or lies where
  * nothing is.  A copy of the exact size lets the sanitizer see an overrun. */
-static void a_flipped_bit_shows_wherever_something_is(void **state)
+static void b115_a_flipped_bit_shows_wherever_something_is(void **state)
 {
 	uint8_t *copy = malloc(size);
 	size_t tried = 0, passed = 0;
@@ -148,7 +148,7 @@ static void a_leaf_has_no_byte_that_does_not_count(void **state)
 	assert_int_equal(leaves, 3);
 }
 
-static void a_file_that_is_cut_is_refused(void **state)
+static void b116_an_index_cut_anywhere_is_refused(void **state)
 {
 	uint64_t sum;
 
@@ -192,9 +192,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sound_file_is_called_sound),
 		cmocka_unit_test(every_entry_counts_in_the_sum),
-		cmocka_unit_test(a_flipped_bit_shows_wherever_something_is),
+		cmocka_unit_test(b115_a_flipped_bit_shows_wherever_something_is),
 		cmocka_unit_test(a_leaf_has_no_byte_that_does_not_count),
-		cmocka_unit_test(a_file_that_is_cut_is_refused),
+		cmocka_unit_test(b116_an_index_cut_anywhere_is_refused),
 		cmocka_unit_test(a_tree_that_leads_in_a_circle_is_refused),
 	};
 

@@ -248,7 +248,7 @@ static void every_name_is_listed_once(void **state)
 }
 
 /* hostile.md 117 */
-static void a_second_writer_is_refused_and_the_lock_goes_with_its_holder(void **state)
+static void b117_a_second_writer_is_refused_and_the_lock_goes_with_its_holder(void **state)
 {
 	struct store *s = open_store(STORE_WRITE | STORE_CREATE);
 	struct store *second = NULL;
@@ -671,7 +671,7 @@ static void a_segment_that_lost_its_end_is_not_appended_to(void **state)
 	store_close(s);
 }
 
-static void a_failed_sync_is_final_and_reads_go_on(void **state)
+static void b112_a_failed_sync_is_final_and_reads_go_on(void **state)
 {
 	struct store *s = open_store(STORE_WRITE | STORE_CREATE);
 	int ends[2];
@@ -707,7 +707,7 @@ static void a_failed_sync_is_final_and_reads_go_on(void **state)
 }
 
 /* hostile.md 111 */
-static void a_put_without_space_leaves_nothing_and_a_later_one_succeeds(void **state)
+static void b111_a_put_without_space_leaves_nothing_and_a_later_one_succeeds(void **state)
 {
 	struct store *s = open_store(STORE_WRITE | STORE_CREATE);
 	size_t before = 0, after = 0;
@@ -954,7 +954,7 @@ int main(void)
 		TEST(the_empty_block_and_the_largest_are_kept),
 		TEST(what_was_put_is_cached_within_bounds),
 		TEST(every_name_is_listed_once),
-		TEST(a_second_writer_is_refused_and_the_lock_goes_with_its_holder),
+		TEST(b117_a_second_writer_is_refused_and_the_lock_goes_with_its_holder),
 		TEST(a_directory_that_is_no_store_is_left_alone),
 		TEST(every_version_file_but_ours_is_refused),
 		TEST(creation_that_was_interrupted_is_done_again),
@@ -968,8 +968,8 @@ int main(void)
 		TEST(a_torn_end_is_cut_off_and_what_is_whole_is_indexed),
 		TEST(a_segment_that_was_just_being_made_is_removed),
 		TEST(a_segment_that_lost_its_end_is_not_appended_to),
-		TEST(a_failed_sync_is_final_and_reads_go_on),
-		TEST(a_put_without_space_leaves_nothing_and_a_later_one_succeeds),
+		TEST(b112_a_failed_sync_is_final_and_reads_go_on),
+		TEST(b111_a_put_without_space_leaves_nothing_and_a_later_one_succeeds),
 		TEST(a_record_cut_by_a_full_disk_is_removed),
 		TEST(an_index_without_space_keeps_blocks_for_the_next_sync),
 		TEST(a_full_file_system_loses_nothing_that_was_synced),

@@ -7,6 +7,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,13 @@ import (
 	"github.com/ipfs/go-datastore"
 	dssync "github.com/ipfs/go-datastore/sync"
 	ipld "github.com/ipfs/go-ipld-format"
+	"github.com/ipld/go-car/v2"
+	_ "github.com/ipld/go-codec-dagpb"
+	"github.com/ipld/go-ipld-prime/datamodel"
+	"github.com/ipld/go-ipld-prime/linking"
+	_ "github.com/ipld/go-ipld-prime/codec/raw"
+	cidlink "github.com/ipld/go-ipld-prime/linking/cid"
+	selectorparse "github.com/ipld/go-ipld-prime/traversal/selector/parse"
 	"github.com/libp2p/go-libp2p"
 	dht "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -138,6 +146,26 @@ func (n *node) get(ctx context.Context, c cid.Cid, to string) error {
 	return files.WriteTo(f, to)
 }
 
+// As Kubo's `dag export`: CAR v1, depth first, each block once.
+func (n *node) car(ctx context.Context, c cid.Cid, to string) error {
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	links := cidlink.DefaultLinkSystem()
+	links.TrustedStorage = true
+	links.StorageReadOpener = func(lc linking.LinkContext, l datamodel.Link) (io.Reader, error) {
+		nd, err := n.dag.Get(ctx, l.(cidlink.Link).Cid)
+		if err != nil {
+			return nil, err
+		}
+		return bytes.NewReader(nd.RawData()), nil
+	}
+	_, err = car.TraverseV1(ctx, &links, c, selectorparse.CommonSelector_ExploreAllRecursively, out)
+	return err
+}
+
 func (n *node) run(ctx context.Context, c command) (any, error) {
 	switch c.Cmd {
 	case "id":
@@ -166,6 +194,12 @@ func (n *node) run(ctx context.Context, c command) (any, error) {
 			return nil, err
 		}
 		return map[string]any{}, n.get(ctx, k, c.To)
+	case "car":
+		k, err := cid.Decode(c.Cid)
+		if err != nil {
+			return nil, err
+		}
+		return map[string]any{}, n.car(ctx, k, c.To)
 	case "publish":
 		k, err := cid.Decode(c.Cid)
 		if err != nil {
