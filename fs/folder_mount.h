@@ -33,7 +33,7 @@ struct past {
 
 void past_init(struct past *p, struct folder_use *use);
 void past_release(struct past *p);
-/* What it is called in the list: TIME-ID.  `out` has PAST_NAME_MAX bytes. */
+/* What it is called in the list: TIME-ID, in their order.  `out` has PAST_NAME_MAX bytes. */
 #define PAST_NAME_MAX 40
 void past_name(int64_t time_ms, const struct cid *commit, char *out);
 

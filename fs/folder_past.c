@@ -20,12 +20,14 @@ void past_name(int64_t time_ms, const struct cid *commit, char *out)
 {
 	char id[SHORT_ID + 1], when[24];
 	time_t t = time_ms / 1000;
+	int ms = time_ms % 1000;
 	struct tm tm;
 
 	if (!gmtime_r(&t, &tm) || tm.tm_year > 9999 - 1900 || tm.tm_year < -1900)
 		gmtime_r(&(time_t){ 0 }, &tm);
-	strftime(when, sizeof when, "%Y-%m-%dT%H-%M-%SZ", &tm);
-	snprintf(out, PAST_NAME_MAX, "%s-%s", when, short_id(commit, id));
+	strftime(when, sizeof when, "%Y-%m-%dT%H-%M-%S", &tm);
+	snprintf(out, PAST_NAME_MAX, "%s.%03uZ-%s", when, (unsigned)abs(ms) % 1000,
+		 short_id(commit, id));
 }
 
 static int add(void *arg, const struct folder_past *snapshot)

@@ -131,6 +131,26 @@ is "nothing_is_made_in_it" "$(errno touch "$M/.cairn/x")" "Read-only file system
 is "nothing_takes_its_place" "$(errno mkdir "$M/.cairn")" "File exists"
 is "it_is_not_removed" "$(errno rmdir "$M/.cairn")" "Operation not permitted"
 is "it_is_not_renamed" "$(errno mv "$M/.cairn" "$M/past")" "Operation not permitted"
+mnt small
+c a folder create small >/dev/null && c a folder config small quiet off && c a mount small "$T/small"
+S=$T/small/.cairn/snapshots
+is "a_new_folder_has_one_snapshot" "$(ls "$S" | wc -l)" 1
+seq 1000 >"$T/small/f"; mkdir "$T/small/d"; echo old >"$T/small/d/g"
+xattr() { python3 -c 'import os, sys; print(os.getxattr(*sys.argv[1:]).decode())' "$T/small/$1" "$2" 2>&1; }
+state() { xattr "$1" user.cairn.state; }
+is "what_is_new_is_dirty" "$(state d/g)" dirty
+check "a_snapshot_is_made" c a snapshot small
+is "it_is_seen_at_once" "$(ls "$S" | wc -l)" 2
+is "nothing_is_dirty" "$(state d/g) $(state f) $(state d)" "clean clean clean"
+is "the_cid_is_that_of_the_file" "$(xattr f ipfs.cid)" "$(c a add -nQ "$T/small/f")"
+one=$S/$(ls "$S" | tail -n 1)
+echo new >"$T/small/d/g" && rm "$T/small/f"
+is "a_change_is_dirty" "$(state d/g)" dirty
+is "the_snapshot_keeps_what_was" "$(cat "$one/d/g") $(cksum <"$one/f")" "old $(seq 1000 | cksum)"
+check "and_can_be_copied_from" cp -a "$one/f" "$T/small/f"
+is "as_it_was_there" "$(cksum <"$T/small/f")" "$(seq 1000 | cksum)"
+is "a_snapshot_is_read_only" "$(errno touch "$one/d/x")" "Read-only file system"
+check "the_small_one_is_unmounted" c a umount "$T/small"
 
 # ---- refused ----
 mnt m2
