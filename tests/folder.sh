@@ -8,6 +8,8 @@ need_folders() {
 	"$CAIRN" --help 2>&1 | grep -q '^ *folder ' || skip_all "this cairn has no writable folders"
 	for h in "$@"; do [ -x "$HELPERS/$h" ] || skip_all "$h is not built"; done
 }
+# NO_SNAPSHOTS in the environment leaves them out.
+has_snapshots() { [ -z "${NO_SNAPSHOTS:-}" ] && "$CAIRN" --help 2>&1 | grep -q '^ *snapshot '; }
 need_root() { [ "$(id -u)" = 0 ] || skip_all "not root"; }
 # folder NAME: a repository $T/NAME with a daemon (pid in DAEMON_PID) and the
 # folder NAME mounted at $T/NAME.mnt.
@@ -16,7 +18,10 @@ folder() {
 }
 # folder_up NAME: its daemon and its mount again, also after a kill.
 folder_up() {
-	daemon "$1" && mnt "$1.mnt" && c "$1" mount --allow-other "$1" "$T/$1.mnt" >/dev/null
+	daemon "$1" && mnt "$1.mnt" || return 1
+	c "$1" mount --allow-other "$1" "$T/$1.mnt" >"$T/mount.out" 2>&1 && kill -0 "$DAEMON_PID" && return 0
+	note "not mounted: $(cat "$T/mount.out" "$T/$1.err" | tail -n 5 | tr '\n' '|')"
+	return 1
 }
 # folder_down NAME: unmount and stop in good order.
 folder_down() {
@@ -27,7 +32,8 @@ folder_down() {
 }
 # folder_killed NAME: kill -9 its daemon, and take the dead mount away.
 folder_killed() {
-	kill -9 "$DAEMON_PID"; wait "$DAEMON_PID" 2>/dev/null
+	kill -9 "$DAEMON_PID" 2>/dev/null || note "the daemon was gone before: $(tail -n 3 "$T/$1.err" | tr '\n' '|')"
+	wait "$DAEMON_PID" 2>/dev/null
 	umount -l "$T/$1.mnt" 2>/dev/null
 	return 0
 }
@@ -38,6 +44,13 @@ cold_cache() { sync; [ "$(id -u)" != 0 ] || echo 3 >/proc/sys/vm/drop_caches; }
 fast_dir() {
 	mnt "$1"
 	[ "$(id -u)" != 0 ] || mount -t tmpfs -o size=6g,nr_inodes=1m tmpfs "$T/$1" 2>/dev/null || true
+}
+# own_mounts "$@": run the script again where nobody else sees its mounts.  A mount
+# that another's namespace has copied keeps the file system alive after umount.
+own_mounts() {
+	[ -z "${OWN_MOUNTS:-}" ] || return 0
+	rmdir "$T"
+	OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 }
 # loop_dir NAME SIZE: an ext4 of its own at $T/NAME, in a file of that size.
 loop_dir() {

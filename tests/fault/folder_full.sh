@@ -6,6 +6,7 @@
 . "$(dirname "$0")/../folder.sh"
 need_folders
 need_root
+own_mounts "$@"
 WRITES=${1:-${WRITES:-12}}
 loop_dir disk 96M || skip_all "no loop devices"
 c() { local n=$1; shift; "$CAIRN" --repo "$T/disk/$n" "$@"; }
@@ -13,7 +14,7 @@ mkdir "$T/disk/f"; ln -s disk/f "$T/f"
 folder f || { not_ok "a_folder_is_mounted" "$(tail -n 2 "$T/f.err" | tr '\n' '|')"; finish; }
 M=$T/f.mnt
 mkdir "$T/twin"
-has_snapshots=; "$CAIRN" --help 2>&1 | grep -q '^ *snapshot ' && has_snapshots=1
+snapshots=; has_snapshots && snapshots=1
 
 # put NAME BYTES: into the folder, and into the twin if that was right.
 put() {
@@ -39,7 +40,7 @@ rm "$T/disk/ballast"
 goes_on() { put "more$1" 300000; }
 check "it_goes_on_when_space_returns" wait_for 10 goes_on 1
 check "what_was_not_taken_can_be_removed" clean
-if [ -n "$has_snapshots" ]; then
+if [ -n "$snapshots" ]; then
 	ballast 100000
 	c f snapshot f >"$T/out" 2>&1 && not_ok "a_snapshot_without_space_fails" || ok "a_snapshot_without_space_fails"
 	check "and_loses_nothing" same
@@ -51,7 +52,7 @@ fi
 folder_killed f; folder_up f || not_ok "the_folder_opens_again" "$(tail -n 2 "$T/f.err" | tr '\n' '|')"
 check "nothing_is_lost" same
 rm -f "$M"/f1* "$T/twin"/f1*
-[ -z "$has_snapshots" ] || c f snapshot f >/dev/null
+[ -z "$snapshots" ] || c f snapshot f >/dev/null
 
 # One write after another gets EIO, or finds no space.
 if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
@@ -63,7 +64,7 @@ if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
 			tracer=$!
 			wait_for 10 grep -q "TracerPid:[[:space:]]*[1-9]" "/proc/$DAEMON_PID/status"
 			put "$error$n" 50000 || failures=$((failures + 1))
-			[ -z "$has_snapshots" ] || c f snapshot f >/dev/null 2>"$T/out" || failures=$((failures + 1))
+			[ -z "$snapshots" ] || c f snapshot f >/dev/null 2>"$T/out" || failures=$((failures + 1))
 			kill $tracer 2>/dev/null; wait $tracer 2>/dev/null
 			kill -0 "$DAEMON_PID" || { bad=1; not_ok "the_daemon_lives_after_$error" "at write $n"; folder_killed f; folder_up f || break 2; }
 			# An error that is final needs the folder to be opened again.

@@ -7,6 +7,7 @@
 . "$(dirname "$0")/../folder.sh"
 need_folders folder_writers shutdown_fs
 need_root
+own_mounts "$@"
 CUTS=${1:-${CUTS:-5}} SEED=${2:-${SEED:-1}}
 RANDOM=$SEED
 WRITERS=8
@@ -17,13 +18,13 @@ mkdir "$T/disk/f"; ln -s disk/f "$T/f"
 folder f || { not_ok "a_folder_is_mounted" "$(tail -n 2 "$T/f.err" | tr '\n' '|')"; finish; }
 sync -f "$T/disk"
 fast_dir twin
-has_snapshots=; "$CAIRN" --help 2>&1 | grep -q '^ *snapshot ' && has_snapshots=1
+snapshots=; has_snapshots && snapshots=1
 bad=0 n=0
 for n in $(seq "$CUTS"); do
 	"$HELPERS/folder_writers" run "$T/f.mnt" "$T/state" $WRITERS "$SEED" >"$T/run" 2>&1 &
 	writers=$!
 	sleep "0.$(printf '%03d' $((RANDOM % 900 + 50)))"
-	[ -z "$has_snapshots" ] || [ $((RANDOM % 2)) = 0 ] || c f snapshot f >/dev/null 2>&1 &
+	[ -z "$snapshots" ] || [ $((RANDOM % 2)) = 0 ] || c f snapshot f >/dev/null 2>&1 &
 	snapshot=$!
 	sleep "0.$(printf '%03d' $((RANDOM % 300)))"
 	"$HELPERS/shutdown_fs" "$T/disk" || { not_ok "the_power_is_cut"; break; }
@@ -32,8 +33,10 @@ for n in $(seq "$CUTS"); do
 	umount "$T/disk" && loop_again disk || { not_ok "the_disk_is_mounted_again"; break; }
 	rm -f "$T/f/control.sock"
 	folder_up f || { bad=1; not_ok "the_folder_opens_again" "cut $n: $(tail -n 2 "$T/f.err" | tr '\n' '|')"; break; }
+	rm -rf "$T/twin.before"; cp -a "$T/twin" "$T/twin.before"; cp "$T/state" "$T/before"; cp "$T/state.twin" "$T/before.twin" 2>/dev/null
 	"$HELPERS/folder_writers" check "$T/f.mnt" "$T/twin" "$T/state" $WRITERS "$SEED" synced >"$T/check" 2>&1 && continue
 	bad=1; not_ok "what_was_synced_is_there" "after cut $n of seed $SEED"; head -n 30 "$T/check"
+	"$HELPERS/folder_writers" check "$T/f.mnt" "$T/twin.before" "$T/before" $WRITERS "$SEED" any
 	break
 done
 [ $bad = 1 ] || [ "$n" != "$CUTS" ] || ok "what_was_synced_is_whole_after_each_of_$CUTS power cuts"

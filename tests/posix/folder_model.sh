@@ -51,11 +51,10 @@ model() { # NAME OPTIONS...
 	else not_ok "$name" "$(tail -n 1 "$T/model")"; grep '^#' "$T/model" | head -n 60; fi
 	tail -n 1 "$T/model" | sed 's/^/# /'
 }
-has_snapshots=
-"$CAIRN" --help 2>&1 | grep -q '^ *snapshot ' && has_snapshots=1
+snapshots=; has_snapshots && snapshots=1
 model "random_operations_remounts_kills_and_snapshots_differ_nowhere" -n "$OPS" -r "$ROUND" -L \
-	-c "$T/then remount" -c "$T/then kill" -c "$T/then cold" ${has_snapshots:+-d "$T/then snapshot"}
-if [ -n "$has_snapshots" ]; then
+	-c "$T/then remount" -c "$T/then kill" -c "$T/then cold" ${snapshots:+-d "$T/then snapshot"}
+if [ -n "$snapshots" ]; then
 	# UnixFS has no FIFOs.
 	find "$T/f.mnt" "$T/twin" -type p -delete
 	check "the_root_is_that_of_the_same_files_added" "$T/then" roots

@@ -8,8 +8,9 @@
  * works until an operation says that the file system is gone, which is success,
  * and counts in the file STATE, which lies elsewhere.
  *
- *	folder_writers check DIRECTORY TWIN STATE WRITERS SEED returned|synced
- * compares, leaves both alike, and STATE so that `run` goes on from there.
+ *	folder_writers check DIRECTORY TWIN STATE WRITERS SEED returned|synced|any
+ * compares, leaves both alike, and STATE so that `run` goes on from there.  With
+ * `any` it only tells which state the directory is in, from that of the twin on.
  */
 #include "model.h"
 
@@ -292,7 +293,7 @@ static int settle(struct twins *t, int who, uint64_t seed, uint64_t at, uint64_t
 }
 
 static int check(const char *dir, const char *twin, struct progress *p, int writers,
-		 uint64_t seed, bool returned, const char *state)
+		 uint64_t seed, const char *least_of, const char *state)
 {
 	struct twins t = { .dir_path = dir, .twin_path = twin, .no_dir_links = true };
 	char path[512];
@@ -310,9 +311,12 @@ static int check(const char *dir, const char *twin, struct progress *p, int writ
 	}
 	for (int i = 0; i < writers; i++) {
 		struct operation o = operation_of(seed, i, p[i].returned);
+		struct progress was = p[i];
+		uint64_t least = *least_of == 'r'   ? was.returned
+				 : *least_of == 's' ? was.synced
+						    : old[i].returned;
 
-		if (settle(&t, i, seed, old[i].returned,
-			   returned ? p[i].returned : p[i].synced, &p[i]) < 0) {
+		if (settle(&t, i, seed, old[i].returned, least, &p[i]) < 0) {
 			struct twins loud = t;
 			char top[16];
 
@@ -323,8 +327,21 @@ static int check(const char *dir, const char *twin, struct progress *p, int writ
 			       o.path, o.other);
 			model_compare_below(&loud, top);
 			bad++;
+		} else if (p[i].returned < was.synced) {
+			printf("# writer %d: as after %llu operations; %llu had "
+			       "returned, %llu were "
+			       "synced\n",
+			       i, (unsigned long long)p[i].returned,
+			       (unsigned long long)was.returned,
+			       (unsigned long long)was.synced);
+			bad++;
 		}
 		old[i] = p[i];
+	}
+	/* What was taken away above is gone for good, and all that was seen is kept. */
+	if (fsync(t.dir) < 0) {
+		printf("# fsync: %s\n", strerror(errno));
+		bad++;
 	}
 	return bad != 0;
 }
@@ -338,10 +355,9 @@ int main(int argc, char **argv)
 		return run(argv[2], p, atoi(argv[4]), strtoull(argv[5], NULL, 0));
 	if (argc == 8 && strcmp(argv[1], "check") == 0 && (p = progress_of(argv[4])))
 		return check(argv[2], argv[3], p, atoi(argv[5]),
-			     strtoull(argv[6], NULL, 0), strcmp(argv[7], "returned") == 0,
-			     argv[4]);
+			     strtoull(argv[6], NULL, 0), argv[7], argv[4]);
 	fprintf(stderr, "usage: folder_writers run DIRECTORY STATE WRITERS SEED\n"
 			"       folder_writers check DIRECTORY TWIN STATE WRITERS SEED "
-			"returned|synced\n");
+			"returned|synced|any\n");
 	return 2;
 }

@@ -1,0 +1,191 @@
+# Part of tools/bench: a writable folder beside this machine's file system, tmpfs,
+# libfuse's passthrough_ll and bindfs, all in one run.
+# FOLDER_PARTS chooses: tar create write random build git snap (these by default),
+# huge many (which need 25 GB and minutes); FOLDER_FILES (24,000) is the tree,
+# FOLDER_PEERS whom to measure, HUGE MiB and MANY files how much.
+peer_dir() { echo "$T/peer.$1"; }
+
+# peer_up NAME: an empty directory at peer_dir, of that kind; 1 if there is none here.
+peer_up() {
+	local d; d=$(peer_dir "$1")
+	mkdir -p "$d" "$D/under.$1"
+	case $1 in
+	native) rmdir "$d"; ln -sfn "$D/under.$1" "$d" ;;
+	tmpfs) MOUNTS+=("$d"); mount -t tmpfs -o size=12g,nr_inodes=2m tmpfs "$d" ;;
+	passthrough_ll) passthrough_ll && MOUNTS+=("$d") &&
+		"$T/passthrough_ll" -o source="$D/under.$1",writeback,cache=always,timeout=3600 "$d" 2>/dev/null ;;
+	bindfs) command -v bindfs >/dev/null && MOUNTS+=("$d") && bindfs "$D/under.$1" "$d" ;;
+	cairn) repo F && daemon F && c F folder create F >/dev/null && c F folder config F quiet off >/dev/null && { c F folder config F max-age off >/dev/null; MOUNTS+=("$d"); c F mount F "$d" >/dev/null; } ;;
+	esac
+}
+peer_down() {
+	local d; d=$(peer_dir "$1")
+	case $1 in
+	native) rm -f "$d" ;;
+	cairn) c F umount "$d" && c F stop; wait "$DAEMON_PID" 2>/dev/null; rm -rf "$T/F"; REPOS=() ;;
+	*) umount "$d" 2>/dev/null || umount -l "$d" ;;
+	esac
+	rm -rf "$D/under.$1" "$d"
+}
+# libfuse's example, from its documentation package.
+passthrough_ll() {
+	local from=/usr/share/doc/libfuse3-dev/examples
+	[ -x "$T/passthrough_ll" ] && return
+	[ -f "$from/passthrough_ll.c" ] || [ -f "$from/passthrough_ll.c.gz" ] || return 1
+	mkdir -p "$T/pt" && cp "$from"/passthrough_* "$T/pt/" && gunzip -qf "$T/pt"/*.gz 2>/dev/null
+	: >"$T/pt/config.h"
+	cc -O2 -w -DHAVE_COPY_FILE_RANGE=1 -D_FILE_OFFSET_BITS=64 -I"$T/pt" -o "$T/passthrough_ll" "$T/pt/passthrough_ll.c" $(pkg-config --cflags --libs fuse3) 2>/dev/null
+}
+
+# record PART PEER SECONDS; median_of PART PEER
+record() { echo "$3" >>"$T/rec.$1.$2"; }
+median_of() { [ -s "$T/rec.$1.$2" ] && median <"$T/rec.$1.$2"; }
+# report PART TITLE UNIT FORMULA(of s): each peer's figure, and its ratio to native.
+report() {
+	local part=$1 title=$2 unit=$3 formula=$4 p s n line=
+	n=$(median_of "$part" native)
+	for p in $peers; do
+		s=$(median_of "$part" "$p") || continue
+		line="$line $p $(awk -v s="$s" "BEGIN { printf \"%.${5:-0}f\", $formula }")$unit"
+		[ -z "$n" ] || [ "$p" = native ] || line="$line ($(calc %.2f "$s / ($n + 0.0001)")x)"
+	done
+	row "folder: $title" "$line"
+}
+
+folder_tar() { record tar "$1" "$(timed tar -C "$2" -xf "$T/tree.tar")"; }
+folder_rm() { record rm "$1" "$(timed rm -rf "$2/tree")"; }
+cat >"$T/small.py" <<'END'
+import os, random, sys, time
+what, at = sys.argv[1], sys.argv[2]
+def out(seconds): print("%.6f" % seconds)
+block = os.urandom(4096)
+if what == "create":
+    os.mkdir(at + "/small"); s = time.time()
+    for i in range(10000):
+        fd = os.open("%s/small/f%d" % (at, i), os.O_CREAT | os.O_WRONLY, 0o644); os.write(fd, block); os.close(fd)
+    out(time.time() - s)
+elif what == "write":
+    data = os.urandom(1 << 20); s = time.time()
+    fd = os.open(at + "/big", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
+    for i in range(1024): os.write(fd, data)
+    if sys.argv[3] == "fsync": os.fsync(fd)
+    os.close(fd); out(time.time() - s)
+elif what == "random":
+    r = random.Random(1); fd = os.open(at + "/big", os.O_RDWR); n = int(sys.argv[3]); s = time.time()
+    for i in range(n): os.pwrite(fd, block, r.randrange(1 << 18) * 4096); os.fsync(fd)
+    out((time.time() - s) / n)
+elif what == "stat": # until told to stop; the 99th part of a hundred, in ms
+    took = []
+    while not os.path.exists(sys.argv[3]):
+        p = at + "/stat%d" % random.randrange(100); s = time.time()
+        try: os.stat(p)
+        except FileNotFoundError: pass
+        took.append(time.time() - s); time.sleep(0.001)
+    took.sort(); print("%.2f" % (1000 * took[int(len(took) * 0.99)]))
+END
+small() { python3 "$T/small.py" "$@" 2>"$T/err" || { echo 0; tail -n 1 "$T/err" >&2; }; }
+
+folder_create() { record create "$1" "$(small create "$2")"; sync -f "$2"; record rmsmall "$1" "$(timed rm -rf "$2/small")"; }
+folder_write() {
+	record write "$1" "$(small write "$2" no)"; sync -f "$2"
+	record fsync "$1" "$(small write "$2" fsync)"
+}
+folder_random() { [ -f "$2/big" ] || small write "$2" fsync >/dev/null; record random "$1" "$(small random "$2" 300)"; rm -f "$2/big"; }
+folder_build() { # this source, without its tests
+	mkdir -p "$2/src" && git -C "$(dirname "$0")/.." archive HEAD | tar -x -C "$2/src" && meson setup "$2/obj" "$2/src" -Dtests=disabled >/dev/null 2>&1 || return
+	record build "$1" "$(CCACHE_DISABLE=1 timed ninja -C "$2/obj" tools/cairn)"; rm -rf "$2/src" "$2/obj"
+}
+folder_git() {
+	record clone "$1" "$(timed git clone -q --no-hardlinks "$T/tree.git" "$2/clone")"
+	git -C "$2/clone" status >/dev/null
+	record status "$1" "$(timed git -C "$2/clone" status --porcelain)"; rm -rf "$2/clone"
+}
+bench_folder() {
+	need_root folder || return
+	"$CAIRN" --help | grep -q '^ *folder ' || { row folder "skipped: this cairn has none"; return; }
+	local parts=${FOLDER_PARTS:-tar create write random build git snap} p part i
+	peers=${FOLDER_PEERS:-native tmpfs passthrough_ll bindfs cairn}
+	real_tree "$D/folder" "${FOLDER_FILES:-24000}" 0
+	local files; files=$(find "$D/folder" -type f | wc -l)
+	tar -C "$D/folder" --transform 's,^\.,tree,' -cf "$T/tree.tar" .
+	case " $parts " in *" git "*) [ -d "$T/tree.git" ] || { git init -q "$T/tree.git" && cp -a "$D/folder/." "$T/tree.git/" && git -C "$T/tree.git" add -A >/dev/null 2>&1 && git -C "$T/tree.git" -c user.name=b -c user.email=b@example.org commit -qm tree; } ;; esac
+	rm -f "$T"/rec.*
+	for i in $(seq "$RUNS"); do
+		for p in $peers; do
+			peer_up "$p" || { row "folder: $p" "not here"; peers=${peers/$p/}; continue; }
+			for part in $parts; do
+				case $part in
+				tar) sync; folder_tar "$p" "$(peer_dir "$p")"; folder_rm "$p" "$(peer_dir "$p")" ;;
+				create | write | random | build | git) sync; folder_$part "$p" "$(peer_dir "$p")" ;;
+				esac
+			done
+			peer_down "$p"
+		done
+	done
+	row "folder: files in the tree" "$files"
+	case " $parts " in *" tar "*)
+		report tar "tar x, a file (bar: 250 us, passthrough_ll)" us "s * 1e6 / $files"
+		report rm "rm -rf of them (bar: 1.3 x native)" s s 2 ;; esac
+	case " $parts " in *" create "*)
+		report create "10,000 x 4 KiB, a file (bar: 180 us)" us "s * 100"
+		report rmsmall "rm -rf of them (bar: 1.3 x native)" s s 2 ;; esac
+	case " $parts " in *" write "*)
+		report write "write 1 GiB (bar: 800 MB/s)" MB/s "1073.741824 / s"
+		report fsync "and fsync (bar: 3 x native)" MB/s "1073.741824 / s" ;; esac
+	case " $parts " in *" random "*) report random "4 KiB overwritten, fsync (bar: 1.5 x native)" us "s * 1e6" ;; esac
+	case " $parts " in *" build "*) report build "a C project built (bar: 1.3 x native)" s s 1 ;; esac
+	case " $parts " in *" git "*)
+		report clone "git clone (bar: 2 x native)" s s 1
+		report status "git status warm (bar: 1.2 x native)" s s 3 ;; esac
+	for part in $parts; do case $part in snap | huge | many) bench_folder_$part ;; esac; done
+}
+
+# A snapshot of many new files beside `cairn add` of the same, and stat meanwhile.
+bench_folder_snap() {
+	local d s; d=$(peer_dir cairn)
+	peer_up cairn || return
+	tar -C "$d" -xf "$T/tree.tar"; sync -f "$d"
+	for i in $(seq 0 99); do : >"$d/stat$i"; done
+	repo G
+	cold; s=$(timed c G add -Q --hidden "$D/folder"); row "folder: cairn add of the tree, cold" "$s s"
+	rm -rf "$T/G"; repo G
+	s=$(timed c G add -Q --hidden "$D/folder"); row "folder: cairn add of the tree, warm" "$s s"
+	python3 "$T/small.py" stat "$d" "$T/stop" >"$T/p99" & local stats=$!
+	local took; took=$(timed c F snapshot F)
+	row "folder: snapshot of the tree (bar: 1.2 x cairn add)" "$took s, $(calc %.2f "$took / $s") x"
+	touch "$T/stop"; wait $stats; rm "$T/stop"
+	row "folder: stat meanwhile, p99 (bar: 20 ms)" "$(cat "$T/p99") ms"
+	row "folder: the daemon's memory" "$(calc '%.0f MiB' "$(rss_kb "$DAEMON_PID") / 1024")"
+	rm -rf "$T/G"; peer_down cairn
+}
+blocks_of() { du -sB1 "$T/F" | cut -f1; }
+# 4 KiB changed in the middle of a huge file.  HUGE: its size in MiB.
+bench_folder_huge() {
+	local d before mib=${HUGE:-10240}; d=$(peer_dir cairn)
+	peer_up cairn || return
+	openssl enc -aes-128-ctr -nosalt -K 00 -iv 00 </dev/zero 2>/dev/null | dd of="$d/huge" bs=1M count="$mib" iflag=fullblock status=none
+	row "folder: snapshot of $mib MiB" "$(timed c F snapshot F) s"
+	sync; before=$(blocks_of)
+	dd if=/dev/urandom of="$d/huge" bs=4096 count=1 seek=$((mib * 128)) conv=notrunc,fsync status=none
+	row "folder: snapshot after 4 KiB in $mib MiB (bar: 0.1 s)" "$(timed c F snapshot F) s"
+	sync; row "folder: on disk for it (bar: 300 KiB)" "$(calc '%.0f KiB' "($(blocks_of) - $before) / 1024")"
+	peer_down cairn
+}
+# Ten changes in a folder of very many files.  MANY: how many.
+bench_folder_many() {
+	local d n=${MANY:-1000000} s; d=$(peer_dir cairn)
+	peer_up cairn || return
+	python3 -c '
+import os, sys
+d, n = sys.argv[1], int(sys.argv[2])
+for i in range(n):
+    if i % 1000 == 0: os.mkdir("%s/%d" % (d, i // 1000))
+    open("%s/%d/%d" % (d, i // 1000, i), "w").write(str(i))' "$d" "$n"
+	row "folder: snapshot of $n files" "$(timed c F snapshot F) s"
+	c F umount "$d"; c F stop; wait "$DAEMON_PID" 2>/dev/null; cold
+	daemon F; s=$(timed c F mount F "$d"); row "folder: opening it (bar: 0.2 s)" "$s s"
+	for i in $(seq 10); do echo changed >"$d/$((i * n / 11000))/$((i * n / 11000 * 1000 + i))"; done
+	row "folder: snapshot after 10 changes in $n (bar: 0.2 s)" "$(timed c F snapshot F) s"
+	row "folder: the daemon's memory (bar: 128 MiB)" "$(calc '%.0f MiB' "$(rss_kb "$DAEMON_PID") / 1024")"
+	peer_down cairn
+}
