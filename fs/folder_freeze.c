@@ -1,65 +1,17 @@
 /*
  * The frozen view: copies of what is not as in the snapshot, made under the locks
- * at one record; and what becomes of the folder when they have become blocks.
+ * at one record.  folder_thaw.c says what becomes of the folder.
  *
  * Whatever changes later has a later record, so that nothing has to be kept apart
  * meanwhile, but where files are cut: what lies behind a cut is not in the new base.
  */
-#include "fs/folder_internal.h"
+#include "fs/folder_freeze.h"
 
-#include "fs/folder_snap.h"
 #include "store/error.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-
-#define RECORD_BYTES (256u << 10) /* of the records of a thaw, each */
-
-/* What a file of the view has besides. */
-struct frozen_content {
-	struct frozen_range *ranges;
-	struct extent *extents; /* those of the log, to be read; `n_extents` of them */
-	size_t n_extents;
-	uint64_t cut; /* the smallest size it had since */
-};
-
-/* A name that will be as the snapshot has it. */
-struct settling {
-	uint64_t dir;
-	const char *name;
-	uint8_t len;
-	bool snapped;
-};
-
-/* A name that is in the view, perhaps for more than one reason. */
-struct noted {
-	const char *name;
-	size_t len;
-};
-
-/* A directory of the view, while it is made. */
-struct freezing_dir {
-	struct inode *inode;
-	uint32_t depth;
-	struct noted *names;
-	size_t n, cap;
-};
-
-struct frozen {
-	struct folder *folder;
-	struct frozen_view view;
-	struct frozen_content *contents; /* one for each file */
-	uint64_t number;		 /* the last record that it has seen */
-	uint64_t *inodes;		 /* whose attributes it has */
-	struct settling *settling;
-	size_t n_inodes, cap_inodes, n_settling, cap_settling;
-	/* only while it is made */
-	struct freezing_dir *dirs;
-	size_t n_dirs, cap_dirs;
-	struct buf *held; /* memory of names and attributes */
-	size_t n_held, cap_held;
-};
 
 static void *grow(void *v, size_t n, size_t *cap, size_t size)
 {
@@ -103,7 +55,7 @@ static void free_dirs(struct frozen *z)
 	z->n_dirs = 0;
 }
 
-static void frozen_free(struct frozen *z)
+void frozen_free(struct frozen *z)
 {
 	for (size_t i = 0; i < z->view.n_files; i++) {
 		free(z->contents[i].ranges);
@@ -688,109 +640,4 @@ void frozen_cut(struct frozen *z, uint64_t ino, uint64_t size)
 	if (low < z->view.n_files && z->view.files[low].ino == ino &&
 	    size < z->contents[low].cut)
 		z->contents[low].cut = size;
-}
-
-/* ---- thawing ---- */
-
-/* Where a thaw is. */
-struct thawing {
-	size_t files, dirs, inodes, settling;
-};
-
-/* The next few: true when there is nothing left.  Names come before the directories
- * whose base will have them, so that what has gone meanwhile does not show. */
-static bool record_some(struct folder *f, struct frozen *z, struct thawing *t)
-{
-	struct lack none = { .blocks.max = 0 };
-	struct inode *i;
-
-	while (f->record.len < RECORD_BYTES) {
-		if (t->files < z->view.n_files) {
-			struct frozen_file *file = &z->view.files[t->files];
-			uint64_t cut = z->contents[t->files++].cut;
-
-			/* It may have been freed since. */
-			if (inode_get(f, file->ino, &i, &none) == 0)
-				record_base(f, file->ino, cut < file->size ? cut : file->size,
-					 file->tsize, z->number, &file->cid, NULL);
-		} else if (t->settling < z->n_settling) {
-			const struct settling *s = &z->settling[t->settling++];
-			const struct update u = { .kind = UPDATE_SETTLED,
-						  .flags = s->snapped ? SETTLED_SNAPPED : 0,
-						  .upto = z->number,
-						  .dir = s->dir,
-						  .name = (const uint8_t *)s->name,
-						  .name_len = s->len };
-
-			if (inode_get(f, u.dir, &i, &none) == 0)
-				update_encode(&f->record, &u);
-		} else if (t->dirs < z->view.n_dirs) {
-			struct frozen_dir *d = &z->view.dirs[t->dirs++];
-
-			if (inode_get(f, d->ino, &i, &none) == 0 && !i->derived)
-				record_base(f, d->ino, 0, d->tsize, z->number, &d->cid, &d->attrs);
-		} else if (t->inodes < z->n_inodes) {
-			const struct update u = { .kind = UPDATE_CLEAN,
-						  .ino = z->inodes[t->inodes++],
-						  .upto = z->number };
-
-			if (inode_get(f, u.ino, &i, &none) == 0)
-				update_encode(&f->record, &u);
-		} else {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void record_snapshot(struct folder *f, struct frozen *z)
-{
-	const struct frozen_dir *top = &z->view.dirs[z->view.n_dirs - 1];
-	uint8_t a[CID_SIZE_MAX], b[CID_SIZE_MAX];
-	struct update u = { .kind = UPDATE_SNAPSHOT, .upto = z->number, .cid = a };
-
-	u.cid_len = (uint8_t)cid_encode(&top->cid, a);
-	if (top->attrs.version != 0xff) {
-		u.attrs = b;
-		u.attrs_len = (uint8_t)cid_encode(&top->attrs, b);
-	}
-	update_encode(&f->record, &u);
-}
-
-int folder_thaw(struct folder *f, struct frozen *z)
-{
-	struct thawing t = { 0 };
-	bool done = false;
-	int r = 0;
-
-	/* In pieces, so that nobody waits for long: each is true by itself. */
-	while (!done && !r) {
-		r = change_begin(f);
-		if (r < 0)
-			break;
-		done = record_some(f, z, &t);
-		if (done)
-			record_snapshot(f, z);
-		r = change_commit(f, NULL, 0);
-		if (done && !r)
-			f->frozen = NULL;
-		change_end(f);
-	}
-	if (r < 0) {
-		folder_unfreeze(f, z);
-		return r;
-	}
-	frozen_free(z);
-	folder_wake(f);
-	return 0;
-}
-
-void folder_unfreeze(struct folder *f, struct frozen *z)
-{
-	pthread_mutex_lock(&f->change);
-	pthread_rwlock_wrlock(&f->state);
-	f->frozen = NULL;
-	pthread_rwlock_unlock(&f->state);
-	pthread_mutex_unlock(&f->change);
-	frozen_free(z);
 }

@@ -10,7 +10,9 @@
  *	folder_objects.c the objects in memory
  *	folder_base.c	 what is clean: objects made of the base, and taken over
  *	folder_table.c	 the LMDB		folder_save.c	checkpoints
- *	folder_freeze.c	 snapshots		folder_clean.c	space in the log
+ *	folder_freeze.c	 the frozen view	folder_thaw.c	what became of it
+ *	folder_copy.c	 copies, holes		folder_graft.c	old versions; what was removed whole
+ *	folder_clean.c	 space in the log
  *
  * Two locks.  `change` orders everything that changes the folder or drops
  * objects; `state` guards the objects.  An operation that changes something has

@@ -1,4 +1,4 @@
-#include "fs/folder_log.h"
+#include "fs/folder_log_internal.h"
 
 #include "store/cursor.h"
 #include "store/error.h"
@@ -14,41 +14,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define MAGIC	     0x524c4643u /* "CFLR" */
 #define VERSION	     1
 #define OPEN_MAX     64		/* descriptors kept */
-#define WINDOW_BYTES (4u << 20) /* of a segment that is replayed, at a time */
 
 static const char segment_magic[8] = "cairnlog";
 
 struct folder_log_io folder_log_io = { pwritev, fdatasync, ftruncate };
-
-struct segment {
-	uint32_t number, size;
-	int64_t in_use;
-	int fd;	       /* -1: not open */
-	unsigned refs; /* readers */
-	uint64_t used; /* when fd was last */
-	bool retired;  /* may go when nobody reads it */
-};
-
-struct folder_log {
-	int dir;
-	/* of the appending thread */
-	struct log_mark end;
-	/* below: under the lock */
-	pthread_mutex_t lock;
-	pthread_cond_t synced_one;
-	struct segment *segments; /* by number; the last is appended to, if `fresh` is not set */
-	size_t n, cap;
-	unsigned n_open;
-	uint64_t clock, bytes;
-	uint64_t appended, synced; /* numbers behind the last record */
-	uint32_t unsynced;	   /* the first segment that may have unsynced bytes */
-	bool fresh;		   /* the next record begins a segment */
-	bool dir_changed, syncing;
-	int failed;
-};
 
 static void name_of(uint32_t number, char out[16])
 {
@@ -69,8 +40,7 @@ static int64_t number_of(const char *name)
 	return number > 0 && number < UINT32_MAX ? number : -1;
 }
 
-/* Index of the first segment whose number is at least `number`. */
-static size_t find(const struct folder_log *log, uint32_t number)
+size_t log_find(const struct folder_log *log, uint32_t number)
 {
 	size_t low = 0, high = log->n;
 
@@ -98,7 +68,7 @@ static int add(struct folder_log *log, const struct segment *s)
 		log->segments = more;
 		log->cap = cap;
 	}
-	where = find(log, s->number);
+	where = log_find(log, s->number);
 	memmove(log->segments + where + 1, log->segments + where,
 		(log->n - where) * sizeof *s);
 	log->segments[where] = *s;
@@ -107,7 +77,7 @@ static int add(struct folder_log *log, const struct segment *s)
 	return 0;
 }
 
-static void drop(struct folder_log *log, size_t i)
+void log_drop(struct folder_log *log, size_t i)
 {
 	struct segment *s = &log->segments[i];
 	char name[16];
@@ -143,7 +113,7 @@ static void close_oldest(struct folder_log *log)
 	log->n_open--;
 }
 
-static int open_fd(struct folder_log *log, struct segment *s, int flags)
+int log_open_fd(struct folder_log *log, struct segment *s, int flags)
 {
 	char name[16];
 
@@ -204,7 +174,7 @@ static void segment_header(uint8_t out[LOG_SEGMENT_HEADER], uint32_t number)
 	put64(p, XXH3_64bits(out, 24));
 }
 
-static int segment_header_check(const uint8_t in[LOG_SEGMENT_HEADER], uint32_t number)
+int log_header_check(const uint8_t in[LOG_SEGMENT_HEADER], uint32_t number)
 {
 	struct cursor c = cursor_over(in, LOG_SEGMENT_HEADER);
 	const uint8_t *magic = cursor_take(&c, 8);
@@ -256,7 +226,7 @@ static int roll(struct folder_log *log)
 		return -ENOSPC;
 	segment_header(header, s.number);
 	pthread_mutex_lock(&log->lock);
-	r = open_fd(log, &s, O_CREAT | O_EXCL);
+	r = log_open_fd(log, &s, O_CREAT | O_EXCL);
 	pthread_mutex_unlock(&log->lock);
 	if (r < 0)
 		return r;
@@ -311,7 +281,7 @@ int folder_log_append(struct folder_log *log, struct buf *record, const void *da
 				   ? r
 				   : fail(log, r);
 	}
-	uint8_t *p = put32(record->data, MAGIC);
+	uint8_t *p = put32(record->data, LOG_MAGIC);
 	p = put32(put32(put32(p, meta_len), len), 0);
 	p = put64(p, log->end.number);
 	p = put64(p, len ? XXH3_64bits(data, len) : 0);
@@ -364,9 +334,9 @@ static int sync_segments(struct folder_log *log, uint32_t first, uint32_t last,
 		int fd = -1;
 
 		pthread_mutex_lock(&log->lock);
-		size_t i = find(log, number);
+		size_t i = log_find(log, number);
 		if (i < log->n && log->segments[i].number == number) {
-			r = open_fd(log, &log->segments[i], 0);
+			r = log_open_fd(log, &log->segments[i], 0);
 			fd = log->segments[i].fd;
 			log->segments[i].refs++;
 		}
@@ -376,7 +346,7 @@ static int sync_segments(struct folder_log *log, uint32_t first, uint32_t last,
 		if (!r && folder_log_io.fdatasync(fd) < 0)
 			r = -errno;
 		pthread_mutex_lock(&log->lock);
-		log->segments[find(log, number)].refs--;
+		log->segments[log_find(log, number)].refs--;
 		pthread_mutex_unlock(&log->lock);
 	}
 	if (!r && dir_changed && fsync(log->dir) < 0)
@@ -431,9 +401,9 @@ int folder_log_read(struct folder_log *log, uint32_t segment, uint32_t at, void 
 	off_t offset = at;
 
 	pthread_mutex_lock(&log->lock);
-	size_t i = find(log, segment);
+	size_t i = log_find(log, segment);
 	if (i < log->n && log->segments[i].number == segment) {
-		r = open_fd(log, &log->segments[i], 0);
+		r = log_open_fd(log, &log->segments[i], 0);
 		if (!r) {
 			fd = log->segments[i].fd;
 			log->segments[i].refs++;
@@ -457,7 +427,7 @@ int folder_log_read(struct folder_log *log, uint32_t segment, uint32_t at, void 
 		len -= (size_t)got;
 	}
 	pthread_mutex_lock(&log->lock);
-	log->segments[find(log, segment)].refs--;
+	log->segments[log_find(log, segment)].refs--;
 	pthread_mutex_unlock(&log->lock);
 	return r;
 }
@@ -467,7 +437,7 @@ int folder_log_read(struct folder_log *log, uint32_t segment, uint32_t at, void 
 void folder_log_use(struct folder_log *log, uint32_t segment, int64_t bytes)
 {
 	pthread_mutex_lock(&log->lock);
-	size_t i = find(log, segment);
+	size_t i = log_find(log, segment);
 	if (i < log->n && log->segments[i].number == segment)
 		log->segments[i].in_use += bytes;
 	pthread_mutex_unlock(&log->lock);
@@ -479,7 +449,7 @@ bool folder_log_segment(struct folder_log *log, uint32_t from,
 	bool found;
 
 	pthread_mutex_lock(&log->lock);
-	size_t i = find(log, from);
+	size_t i = log_find(log, from);
 	found = i < log->n;
 	if (found)
 		*out = (struct log_segment_state){ log->segments[i].number,
@@ -492,7 +462,7 @@ bool folder_log_segment(struct folder_log *log, uint32_t from,
 void folder_log_hold(struct folder_log *log, uint32_t segment)
 {
 	pthread_mutex_lock(&log->lock);
-	size_t i = find(log, segment);
+	size_t i = log_find(log, segment);
 	if (i < log->n && log->segments[i].number == segment)
 		log->segments[i].refs++;
 	pthread_mutex_unlock(&log->lock);
@@ -501,7 +471,7 @@ void folder_log_hold(struct folder_log *log, uint32_t segment)
 void folder_log_unhold(struct folder_log *log, uint32_t segment)
 {
 	pthread_mutex_lock(&log->lock);
-	size_t i = find(log, segment);
+	size_t i = log_find(log, segment);
 	if (i < log->n && log->segments[i].number == segment)
 		log->segments[i].refs--;
 	pthread_mutex_unlock(&log->lock);
@@ -522,7 +492,7 @@ void folder_log_trim(struct folder_log *log)
 	pthread_mutex_lock(&log->lock);
 	for (size_t i = 0; i < log->n;) {
 		if (log->segments[i].retired && !log->segments[i].refs)
-			drop(log, i);
+			log_drop(log, i);
 		else
 			i++;
 	}
@@ -575,189 +545,6 @@ static int list_segments(struct folder_log *log)
 		r = -errno;
 	closedir(d);
 	return r;
-}
-
-/* Bytes of a segment, some at a time. */
-struct window {
-	int fd;
-	uint32_t size; /* of the file */
-	uint64_t from; /* of the file, where buf begins */
-	struct buf buf;
-};
-
-/* [at, at + len) of the file in memory; NULL if it has not as much (*r is 0) or
- * cannot be read (*r is an error). */
-static const uint8_t *window_get(struct window *w, uint64_t at, uint64_t len, int *r)
-{
-	*r = 0;
-	if (at + len > w->size)
-		return NULL;
-	if (at < w->from || at + len > w->from + w->buf.len) {
-		uint64_t want = len > WINDOW_BYTES ? len : WINDOW_BYTES;
-
-		if (want > w->size - at)
-			want = w->size - at;
-		buf_clear(&w->buf);
-		w->from = at;
-		if (!buf_room(&w->buf, want)) {
-			*r = -ENOMEM;
-			return NULL;
-		}
-		while (w->buf.len < want) {
-			ssize_t got = pread(w->fd, w->buf.data + w->buf.len,
-					    want - w->buf.len, (off_t)(at + w->buf.len));
-			if (got < 0 && errno == EINTR)
-				continue;
-			if (got < 0) {
-				*r = -errno;
-				return NULL;
-			}
-			if (!got)
-				break;
-			w->buf.len += (size_t)got;
-		}
-		if (w->buf.len < len)
-			return NULL;
-	}
-	return w->buf.data + (at - w->from);
-}
-
-/* The record at `at`: 1 and its whole length, 0 if none is whole there. */
-static int record_at(struct window *w, uint32_t segment, uint32_t at, uint64_t number,
-		     struct log_record *out, uint32_t *whole)
-{
-	uint8_t header[LOG_RECORD_HEADER];
-	int r;
-	const uint8_t *p = window_get(w, at, LOG_RECORD_HEADER, &r);
-
-	if (!p)
-		return r;
-	memcpy(header, p, sizeof header);
-	struct cursor in = cursor_over(header, sizeof header);
-	uint32_t magic = cursor_u32le(&in), meta_len = cursor_u32le(&in);
-	uint32_t data_len = cursor_u32le(&in), zero = cursor_u32le(&in);
-	uint64_t written = cursor_u64le(&in), data_check = cursor_u64le(&in);
-	uint64_t check = cursor_u64le(&in);
-
-	if (magic != MAGIC || zero || written != number || meta_len > LOG_META_MAX ||
-	    data_len > LOG_DATA_MAX)
-		return 0;
-	uint64_t len = (uint64_t)LOG_RECORD_HEADER + meta_len + data_len;
-	p = window_get(w, at, (len + 7) & ~7ull, &r);
-	if (!p)
-		return r;
-	/* The bytes are ours to change. */
-	uint8_t *record = (uint8_t *)p;
-	memset(record + 32, 0, 8);
-	if (XXH3_64bits_withSeed(record, LOG_RECORD_HEADER + meta_len,
-				 (uint64_t)segment << 32 | at) != check)
-		return 0;
-	if ((data_len ? XXH3_64bits(record + LOG_RECORD_HEADER + meta_len, data_len) : 0) !=
-	    data_check)
-		return 0;
-	*out = (struct log_record){
-		.number = number,
-		.meta = record + LOG_RECORD_HEADER,
-		.meta_len = meta_len,
-		.segment = segment,
-		.at = at + LOG_RECORD_HEADER + meta_len,
-		.data_len = data_len,
-	};
-	*whole = (uint32_t)((len + 7) & ~7ull);
-	return 1;
-}
-
-/* Give the records of segment `i` from log->end on: 1 if it ends cleanly; 2 if it is
- * no segment at all. */
-static int replay_segment(struct folder_log *log, size_t i, log_each_fn each, void *arg)
-{
-	struct segment *s = &log->segments[i];
-	struct window w = { .size = s->size };
-	uint32_t whole = 0;
-	struct log_record rec;
-	const uint8_t *p;
-	int r = open_fd(log, s, 0);
-
-	if (r < 0)
-		return r;
-	w.fd = s->fd;
-	p = window_get(&w, 0, LOG_SEGMENT_HEADER, &r);
-	if (r < 0)
-		goto out;
-	r = p ? segment_header_check(p, s->number) : ERR_CORRUPT;
-	if (r == ERR_CORRUPT) {
-		r = 2;
-		goto out;
-	}
-	if (r < 0)
-		goto out;
-	while ((r = record_at(&w, s->number, log->end.at, log->end.number, &rec, &whole)) > 0) {
-		r = each(arg, &rec);
-		if (r < 0)
-			goto out;
-		log->end.at += whole;
-		log->end.number++;
-	}
-	if (!r && log->end.at == s->size)
-		r = 1;
-out:
-	buf_release(&w.buf);
-	return r;
-}
-
-int folder_log_replay(struct folder_log *log, const struct log_mark *from, log_each_fn each,
-		      void *arg)
-{
-	size_t i;
-	int r = 1;
-
-	log->end = *from;
-	if (!log->end.segment)
-		log->end.segment = 1;
-	if (!log->end.at)
-		log->end.at = LOG_SEGMENT_HEADER;
-	log->unsynced = log->end.segment;
-	for (i = find(log, log->end.segment); i < log->n && r == 1; i++) {
-		struct segment *s = &log->segments[i];
-
-		if (s->number != log->end.segment) {
-			/* A gap cannot be what we wrote. */
-			if (s->number != log->end.segment + 1 || i == 0 ||
-			    log->segments[i - 1].number != log->end.segment)
-				break;
-			log->end.segment = s->number;
-			log->end.at = LOG_SEGMENT_HEADER;
-		}
-		r = replay_segment(log, i, each, arg);
-		if (r < 0)
-			return r;
-		if (r == 2)
-			break;
-		if (r == 1)
-			continue;
-		/* Not whole to its end: the rest never happened.  Durably so, since
-		 * it would hide what comes after it from the next replay. */
-		uint32_t keep = log->end.at;
-		if (s->size > keep) {
-			if (ftruncate(s->fd, keep) < 0 || fsync(s->fd) < 0)
-				return -errno;
-			log->bytes -= s->size - keep;
-			s->size = keep;
-		}
-	}
-	/* Nor did what follows. */
-	if (log->n > i) {
-		while (log->n > i)
-			drop(log, log->n - 1);
-		if (fsync(log->dir) < 0)
-			return -errno;
-	}
-	if (log->n && log->segments[log->n - 1].number == log->end.segment)
-		log->end.segment++;
-	log->end.at = LOG_SEGMENT_HEADER;
-	log->synced = from->number;
-	log->appended = log->end.number;
-	return 0;
 }
 
 int folder_log_open(struct folder_log **out, const char *dir)
