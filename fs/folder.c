@@ -52,8 +52,12 @@ void load_begin(struct folder *f)
 
 void load_end(struct folder *f)
 {
-	bool much = f->n_inodes + f->n_entries > 2 * OBJECTS_MAX;
+	uint32_t n = f->n_inodes + f->n_entries;
+	/* Who only looks leaves it to the keeper to let go of some. */
+	bool much = n > OBJECTS_MAX && n > f->woken + OBJECTS_MAX / 8;
 
+	if (much || n < f->woken)
+		f->woken = n;
 	pthread_rwlock_unlock(&f->state);
 	if (much)
 		folder_wake(f);
@@ -87,7 +91,7 @@ void change_end(struct folder *f)
 
 	forget_adopting(f);
 	if (f->n_inodes + f->n_entries > OBJECTS_MAX && !f->saving)
-		objects_evict(f);
+		objects_evict(f, 8);
 	much = f->save_inodes.n + f->save_entries.n > SAVE_OBJECTS ||
 	       f->meta_bytes > SAVE_META || f->data_bytes > SAVE_DATA;
 	pthread_rwlock_unlock(&f->state);

@@ -122,7 +122,8 @@ static int apply_entry(struct folder *f, const struct update *u)
 		if (!r)
 			r = save_inode(f, i);
 	}
-	if (e->cookie && !r)
+	/* Others are found by the table. */
+	if (e->cookie && !r && (dir->dir->whole || e->cookie != e->stored_cookie))
 		r = added_put(dir->dir, e);
 	if (e->gone && !e->stored && !f->saving) {
 		entry_remove(f, e);

@@ -291,14 +291,8 @@ int entry_get(struct folder *f, struct inode *dir, const char *name, size_t len,
 		r = table_entry(f, dir->ino, name, len, &e);
 		if (r <= 0)
 			return r;
-		rebase_entry(dir, e);
-		if (e->cookie && added_put(dir->dir, e) < 0) {
-			entry_remove(f, e);
-			return -ENOMEM;
-		}
-	} else {
-		rebase_entry(dir, e);
 	}
+	rebase_entry(dir, e);
 	if (e->gone || (!e->ino && !e->listed && !e->snapped))
 		return 0;
 	*out = e;

@@ -73,7 +73,8 @@ struct directory {
 	uint64_t n_changed; /* entries that are not what the snapshot has */
 	bool relisted;	  /* `listing` is newer than what the log knows */
 	bool whole;	  /* every entry over the base is in memory */
-	/* Those not in the listing base, by cookie; NULL where one has gone. */
+	/* Those not in the listing base, by cookie; NULL where one has gone.  If it is
+	 * not whole, the table may have others. */
 	struct added {
 		uint64_t cookie;
 		struct entry *entry;
@@ -170,7 +171,8 @@ struct folder {
 	bool replaying;
 	int broken; /* memory ran out where nothing could be undone */
 	struct frozen *frozen;
-	uint32_t hand; /* of the clock that evicts */
+	uint32_t hand;	/* of the clock that evicts */
+	uint32_t woken; /* objects there were when the keeper was called for them */
 
 	/* the thread that keeps house */
 	pthread_t keeper;
@@ -260,7 +262,7 @@ const struct extents_live *live_of(struct folder *f, struct extents_live *out);
 #define OBJECTS_MAX 150000u
 extern uint32_t folder_objects_max; /* OBJECTS_MAX, but in tests */
 /* Let go of what was not used for long, if there is much.  Both locks. */
-void objects_evict(struct folder *f);
+void objects_evict(struct folder *f, uint32_t steps);
 void objects_free(struct folder *f);
 
 /* ---- what there is, wherever it is kept (folder_base.c) ---- */

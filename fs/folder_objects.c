@@ -489,11 +489,10 @@ static void evict_entry(struct folder *f, struct entry *e)
 	entry_remove(f, e);
 }
 
-void objects_evict(struct folder *f)
+void objects_evict(struct folder *f, uint32_t steps)
 {
 	/* A clock: what was used since the hand came by last stays once more. */
-	for (uint32_t steps = 0; f->n_inodes + f->n_entries > folder_objects_max && steps < 4096;
-	     steps++, f->hand++) {
+	for (; f->n_inodes + f->n_entries > folder_objects_max && steps; steps--, f->hand++) {
 		uint32_t slot = f->hand & ((1u << f->inode_bits) - 1);
 
 		for (struct inode *i = f->inodes[slot], *next; i; i = next) {

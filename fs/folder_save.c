@@ -12,6 +12,7 @@
 
 #define ROW_VERSION 1
 #define CHUNK	    128 /* extents in a row */
+#define EVICT_STEPS (1u << 17) /* some milliseconds */
 
 static void put_cid(struct buf *out, const struct bytes *b)
 {
@@ -388,6 +389,8 @@ int folder_checkpoint(struct folder *f)
 	if (!none) {
 		f->saving = true;
 		copy_changes(f);
+	} else {
+		objects_evict(f, EVICT_STEPS);
 	}
 	pthread_rwlock_unlock(&f->state);
 	pthread_mutex_unlock(&f->change);
@@ -407,7 +410,7 @@ int folder_checkpoint(struct folder *f)
 		f->saving = false;
 		if (!f->frozen)
 			folder_log_trim(f->log);
-		objects_evict(f);
+		objects_evict(f, EVICT_STEPS);
 	}
 	pthread_rwlock_unlock(&f->state);
 	pthread_mutex_unlock(&f->change);

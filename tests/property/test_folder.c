@@ -1039,7 +1039,7 @@ static void op_evict(void)
 	assert_int_equal(change_begin(f), 0);
 	folder_objects_max = 0;
 	for (int i = 0; i < 3; i++)
-		objects_evict(f);
+		objects_evict(f, 4096);
 	folder_objects_max = OBJECTS_MAX;
 	change_end(f);
 }
