@@ -27,6 +27,7 @@ for n in $(seq "$CUTS"); do
 	[ -z "$snapshots" ] || [ $((RANDOM % 2)) = 0 ] || c f snapshot f >/dev/null 2>&1 &
 	snapshot=$!
 	sleep "0.$(printf '%03d' $((RANDOM % 300)))"
+	cp "$T/state" "$T/state.cut" # a sync that ends during the cut may be told wrongly
 	"$HELPERS/shutdown_fs" "$T/disk" || { not_ok "the_power_is_cut"; break; }
 	folder_killed f
 	wait $writers; wait $snapshot

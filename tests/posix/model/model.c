@@ -8,6 +8,7 @@
  * -d CMD    run during each round, while the operations go on: a snapshot
  * -a CMD    run after each comparison, and must succeed: compare the roots
  * -F        make no FIFOs	-S   share nothing
+ * -v        print every operation
  * -L        link counts of directories are not compared
  * Between rounds nothing is open.  DIRECTORY must exist and be empty then, as
  * TWIN must; both are opened again after each command.
@@ -108,7 +109,7 @@ int main(int argc, char **argv)
 	uint64_t seed = 1;
 	int opt, processes = 4, bad = 0;
 
-	while ((opt = getopt(argc, argv, "n:s:p:r:c:d:a:FLS")) != -1) {
+	while ((opt = getopt(argc, argv, "n:s:p:r:c:d:a:FLSv")) != -1) {
 		switch (opt) {
 		case 'n':
 			ops = atol(optarg);
@@ -137,6 +138,9 @@ int main(int argc, char **argv)
 			break;
 		case 'L':
 			t.no_dir_links = true;
+			break;
+		case 'v':
+			o.verbose = true;
 			break;
 		case 'S':
 			o.no_sharing = true;

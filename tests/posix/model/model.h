@@ -30,7 +30,7 @@ struct twins {
 };
 
 struct model_options {
-	bool no_fifos, no_sharing;
+	bool no_fifos, no_sharing, verbose;
 };
 
 /* xorshift64*: the same everywhere. */

@@ -752,6 +752,9 @@ int model_work(const struct twins *t, const struct model_options *o, int who, lo
 			flock(lock, LOCK_UN);
 		}
 		one(&w);
+		if (o->verbose)
+			printf("# worker %d, operation %ld: %s\n", who, w.done,
+			       w.last[w.done % LAST]);
 	}
 	for (int i = 0; i < SLOTS; i++)
 		drop(&w.slots[i]);
@@ -759,5 +762,6 @@ int model_work(const struct twins *t, const struct model_options *o, int who, lo
 		flock(lock, LOCK_UN);
 	free(w.a);
 	free(w.b);
+	fflush(stdout);
 	return w.differs ? -1 : 0;
 }
