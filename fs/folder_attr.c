@@ -52,15 +52,17 @@ void attr_fill(const struct inode *i, struct folder_attr *out)
 int folder_stat(struct folder *f, uint64_t ino, struct folder_attr *out, struct lack *lack)
 {
 	struct inode *i;
-	int r = 0;
+	int r = 1;
 
 	look_begin(f);
 	i = inode_find(f, ino);
-	if (i && !i->gone)
+	if (i)
+		r = i->gone ? -ESTALE : 0;
+	if (!r)
 		attr_fill(i, out);
 	look_end(f);
-	if (i)
-		return i->gone ? -ESTALE : 0;
+	if (r <= 0)
+		return r;
 	load_begin(f);
 	r = inode_get(f, ino, &i, lack);
 	if (!r)

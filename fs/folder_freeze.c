@@ -32,11 +32,17 @@ struct settling {
 	bool snapped;
 };
 
+/* A name that is in the view, perhaps for more than one reason. */
+struct noted {
+	const char *name;
+	size_t len;
+};
+
 /* A directory of the view, while it is made. */
 struct freezing_dir {
 	struct inode *inode;
 	uint32_t depth;
-	struct frozen_entry *entries;
+	struct noted *names;
 	size_t n, cap;
 };
 
@@ -88,6 +94,15 @@ static void *keep(struct frozen *z, const void *data, size_t len)
 	return p;
 }
 
+static void free_dirs(struct frozen *z)
+{
+	for (size_t i = 0; i < z->n_dirs; i++)
+		free(z->dirs[i].names);
+	free(z->dirs);
+	z->dirs = NULL;
+	z->n_dirs = 0;
+}
+
 static void frozen_free(struct frozen *z)
 {
 	for (size_t i = 0; i < z->view.n_files; i++) {
@@ -96,15 +111,13 @@ static void frozen_free(struct frozen *z)
 	}
 	for (size_t i = 0; i < z->view.n_dirs; i++)
 		free(z->view.dirs[i].entries);
-	for (size_t i = 0; i < z->n_dirs; i++)
-		free(z->dirs[i].entries);
 	for (size_t i = 0; i < z->n_held; i++)
 		buf_release(&z->held[i]);
 	free(z->held);
 	free(z->contents);
 	free(z->view.files);
 	free(z->view.dirs);
-	free(z->dirs);
+	free_dirs(z);
 	free(z->inodes);
 	free(z->settling);
 	free(z);
@@ -213,16 +226,13 @@ static int copy_files(struct folder *f, struct frozen *z)
 static int note_name(struct frozen *z, struct inode *dir, const char *name, size_t len)
 {
 	struct freezing_dir *d = &z->dirs[dir->frozen - 1];
-	struct frozen_entry *e = grow(d->entries, d->n, &d->cap, sizeof *e);
+	struct noted *names = grow(d->names, d->n, &d->cap, sizeof *names);
 
-	if (!e)
+	if (!names)
 		return -ENOMEM;
-	d->entries = e;
-	e = &d->entries[d->n];
-	*e = (struct frozen_entry){ .name = keep(z, name, len), .name_len = (uint16_t)len };
-	if (!e->name)
-		return -ENOMEM;
-	d->n++;
+	d->names = names;
+	/* Names of objects stay where they are while the view is made. */
+	d->names[d->n++] = (struct noted){ name, len };
 	return 0;
 }
 
@@ -357,8 +367,13 @@ static int note_all(struct folder *f, struct frozen *z, struct lack *lack)
 		z->inodes[z->n_inodes++] = i->ino;
 		if (i->dir && (r = in_tree(f, i, lack)) > 0)
 			r = note_dir(f, z, i, lack);
-		for (struct link *l = i->links; l && r >= 0; l = l->next)
-			r = note_entry(f, z, l->dir, l->name, l->len, lack);
+		for (struct link *l = i->links; l && r >= 0; l = l->next) {
+			struct entry *e = entry_find(f, l->dir, l->name, l->len);
+
+			/* Those that changed themselves come below. */
+			if (!e || !e->changed)
+				r = note_entry(f, z, l->dir, l->name, l->len, lack);
+		}
 	}
 	for (uint32_t k = 0; k < f->dirty_entries.n && r >= 0; k++) {
 		struct entry *e = f->dirty_entries.v[k];
@@ -438,11 +453,10 @@ static int by_depth(const void *a, const void *b)
 
 static int by_name(const void *a, const void *b)
 {
-	const struct frozen_entry *x = a, *y = b;
-	size_t n = x->name_len < y->name_len ? x->name_len : y->name_len;
-	int r = memcmp(x->name, y->name, n);
+	const struct noted *x = a, *y = b;
+	int r = memcmp(x->name, y->name, x->len < y->len ? x->len : y->len);
 
-	return r ? r : (int)x->name_len - (int)y->name_len;
+	return r ? r : x->len < y->len ? -1 : x->len > y->len;
 }
 
 /* Directories below others come first. */
@@ -503,29 +517,29 @@ static int fill_dir(struct folder *f, struct frozen *z, struct freezing_dir *fro
 		    struct frozen_dir *d, struct lack *lack)
 {
 	struct inode *i = from->inode;
-	struct frozen_entry last = { 0 };
 
 	*d = (struct frozen_dir){ .ino = i->ino,
 				  .base = bytes_cid(i->base),
 				  .base_attrs = bytes_cid(i->dir->attrs),
-				  .entries = from->entries,
+				  .entries = calloc(from->n + 1, sizeof *d->entries),
 				  .attrs = { .version = 0xff } };
-	from->entries = NULL;
+	if (!d->entries)
+		return -ENOMEM;
 	if (from->n)
-		qsort(d->entries, from->n, sizeof *d->entries, by_name);
+		qsort(from->names, from->n, sizeof *from->names, by_name);
 	for (size_t k = 0; k < from->n; k++) {
-		struct frozen_entry *e = &d->entries[k];
+		struct frozen_entry *e = &d->entries[d->n_entries];
+		struct noted *name = &from->names[k];
 		int r;
 
-		/* Noted for more than one reason. */
-		if (k && !by_name(e, &last))
+		if (k && !by_name(name, name - 1))
 			continue;
-		last = *e;
-		r = fill_entry(f, z, i, e, lack);
+		*e = (struct frozen_entry){ .name = keep(z, name->name, name->len),
+					    .name_len = (uint16_t)name->len };
+		r = e->name ? fill_entry(f, z, i, e, lack) : -ENOMEM;
 		if (r < 0)
 			return r;
-		if (r)
-			d->entries[d->n_entries++] = *e;
+		d->n_entries += (size_t)r;
 	}
 	return 0;
 }
@@ -591,9 +605,7 @@ int folder_freeze(struct folder *f, struct frozen **out)
 	unmark(f, z);
 	if (r < 0)
 		goto out;
-	free(z->dirs);
-	z->dirs = NULL;
-	z->n_dirs = 0;
+	free_dirs(z);
 	f->frozen = z;
 	*out = z;
 	z = NULL;

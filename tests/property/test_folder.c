@@ -1227,7 +1227,7 @@ static const struct {
 static void random_operations_agree_with_a_model(void **state)
 {
 	const char *steps = getenv("CAIRN_FOLDER_STEPS"), *seed = getenv("CAIRN_FOLDER_SEED");
-	uint64_t n = steps ? strtoull(steps, NULL, 10) : 30000, total = 0;
+	uint64_t n = steps ? strtoull(steps, NULL, 10) : 15000, total = 0;
 	struct folder_attr a;
 
 	random_state = seed ? strtoull(seed, NULL, 10) : 1;
