@@ -15,7 +15,7 @@
 struct item {
 	uint64_t hash;
 	const uint8_t *span; /* as it is encoded; NULL: a change */
-	uint32_t len;	     /* encoded; 0: it goes */
+	uint32_t len;        /* encoded; 0: it goes */
 	uint32_t change;     /* its index */
 };
 
@@ -30,9 +30,9 @@ struct editing {
 /* A set of entries, before or after the edit. */
 struct set {
 	enum attrs_form form; /* ATTRS_NONE: it is empty */
-	size_t n;	      /* items in its node */
+	size_t n;             /* items in its node */
 	uint64_t count, bytes;
-	bool put;	  /* it is a node that there is: `cid`, */
+	bool put; /* it is a node that there is: `cid`, */
 	struct cid cid;
 	struct buf items; /* else the inside of one to be */
 };
@@ -61,8 +61,8 @@ static bool fits_page(uint64_t count, uint64_t bytes)
 	return count == 1 || bytes <= ATTRS_PAGE;
 }
 
-static int put_node(struct editing *x, const struct attrs_entry *self, const struct set *s,
-		    struct cid *out)
+static int put_node(struct editing *x, const struct attrs_entry *self,
+		    const struct set *s, struct cid *out)
 {
 	struct buf block = { 0 };
 	int r = -ENOMEM;
@@ -144,7 +144,8 @@ static bool is_changed(const struct editing *x, const struct item *in, size_t n,
 	for (; n && !in->span; in++, n--) {
 		struct attrs_link c = change_at(x, in->change);
 
-		if (c.name_len == l->name_len && memcmp(c.name, l->name, l->name_len) == 0)
+		if (c.name_len == l->name_len &&
+		    memcmp(c.name, l->name, l->name_len) == 0)
 			return true;
 	}
 	return false;
@@ -251,8 +252,8 @@ static int join(struct editing *x, struct set children[16], struct set *out)
 			continue;
 		if (!s->put)
 			r = put_node(x, NULL, s, &s->cid);
-		attrs_put_child(&out->items, &(struct attrs_child){ i, s->count, s->bytes,
-								     s->cid });
+		attrs_put_child(&out->items,
+				&(struct attrs_child){ i, s->count, s->bytes, s->cid });
 		out->n++;
 	}
 	out->form = ATTRS_INDEX;
@@ -433,7 +434,9 @@ int attrs_edit(struct block_source *s, struct block_sink *sink, const struct cid
 	       const struct attrs_entry *self, const struct attrs_changes *changes,
 	       struct cid *out, struct misses *misses)
 {
-	struct editing x = { .source = s, .sink = sink, .misses = misses, .changes = changes };
+	struct editing x = {
+		.source = s, .sink = sink, .misses = misses, .changes = changes
+	};
 	struct attrs_node node = { 0 };
 	struct block *block = NULL;
 	struct set set = { 0 };

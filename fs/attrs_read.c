@@ -114,7 +114,8 @@ struct place {
 	uint64_t key; /* the digits that led here */
 };
 
-static int give_page(const struct place *at, unsigned level, attrs_each_fn each, void *arg)
+static int give_page(const struct place *at, unsigned level, attrs_each_fn each,
+		     void *arg)
 {
 	struct cursor items = at->items;
 	struct attrs_link l;

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define VERSION	 1
+#define VERSION  1
 #define NSEC_MAX 999999999u
 
 static const char domain[] = "cairn commit v1"; /* and its NUL */
@@ -26,8 +26,9 @@ static bool text_ok(const char *text, size_t len)
 
 		if (first == 0 || more == 4 || (size_t)(end - p) < more)
 			return false;
-		if (more && ((first == 0xe0 && *p < 0xa0) || (first == 0xed && *p > 0x9f) ||
-			     (first == 0xf0 && *p < 0x90) || (first == 0xf4 && *p > 0x8f)))
+		if (more &&
+		    ((first == 0xe0 && *p < 0xa0) || (first == 0xed && *p > 0x9f) ||
+		     (first == 0xf0 && *p < 0x90) || (first == 0xf4 && *p > 0x8f)))
 			return false;
 		for (; more; more--)
 			if (*p++ >> 6 != 2)
@@ -169,8 +170,8 @@ static int take_time(struct cursor *in, struct commit_time *t)
 	if (cbor_expect(in, CBOR_ARRAY, &head) < 0 || head.value != 2 ||
 	    cbor_next(in, &sec) < 0 || cbor_expect(in, CBOR_UINT, &nsec) < 0)
 		return ERR_MALFORMED;
-	if ((sec.kind != CBOR_UINT && sec.kind != CBOR_NEGATIVE) || sec.value > INT64_MAX ||
-	    nsec.value > NSEC_MAX)
+	if ((sec.kind != CBOR_UINT && sec.kind != CBOR_NEGATIVE) ||
+	    sec.value > INT64_MAX || nsec.value > NSEC_MAX)
 		return ERR_MALFORMED;
 	t->sec = sec.kind == CBOR_UINT ? (int64_t)sec.value : -1 - (int64_t)sec.value;
 	t->nsec = (uint32_t)nsec.value;
@@ -219,8 +220,8 @@ static int take_field(struct cursor *in, const struct cbor_map *m, struct commit
 		return take_text(in, &out->profile, &out->profile_len);
 	if (cbor_key_is(m, "version"))
 		return cbor_expect(in, CBOR_UINT, &v) < 0 || v.value != VERSION
-			       ? ERR_MALFORMED
-			       : 0;
+			   ? ERR_MALFORMED
+			   : 0;
 	if (cbor_key_is(m, "signature"))
 		return take_fixed(in, out->signature, sizeof out->signature);
 	return ERR_MALFORMED;
@@ -280,7 +281,8 @@ int commit_verify(const struct commit *c, const struct peer_id *folder)
 	memcpy(key.data, c->author, sizeof c->author);
 	put_signed(&text, c);
 	if (!text.failed)
-		r = key_verify(&key, text.data, text.len, c->signature, sizeof c->signature);
+		r = key_verify(&key, text.data, text.len, c->signature,
+			       sizeof c->signature);
 	buf_release(&text);
 	return r;
 }
@@ -302,7 +304,8 @@ struct commit_time commit_time_clamp(struct commit_time t, struct commit_time no
 	return commit_time_compare(t, now) > 0 ? now : t;
 }
 
-struct commit_time commit_time_next(struct commit_time now, struct commit_time newest_parent)
+struct commit_time commit_time_next(struct commit_time now,
+				    struct commit_time newest_parent)
 {
 	newest_parent = commit_time_clamp(newest_parent, now);
 	if (commit_time_compare(now, newest_parent) > 0)

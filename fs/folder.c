@@ -74,13 +74,18 @@ int change_begin(struct folder *f)
 	return r;
 }
 
+static void forget_adopting(struct folder *f)
+{
+	for (uint32_t k = 0; k < f->adopting.n; k++)
+		((struct inode *)f->adopting.v[k])->adopting = false;
+	f->adopting.n = 0;
+}
+
 void change_end(struct folder *f)
 {
 	bool much;
 
-	for (uint32_t k = 0; k < f->adopting.n; k++)
-		((struct inode *)f->adopting.v[k])->adopting = false;
-	f->adopting.n = 0;
+	forget_adopting(f);
 	if (f->n_inodes + f->n_entries > OBJECTS_MAX && !f->saving)
 		objects_evict(f);
 	much = f->save_inodes.n + f->save_entries.n > SAVE_OBJECTS ||
@@ -103,6 +108,7 @@ int change_commit(struct folder *f, const void *data, uint32_t len)
 	pthread_rwlock_wrlock(&f->state);
 	if (r < 0)
 		return r;
+	forget_adopting(f); /* it is done, and they may be freed */
 	f->meta_bytes += f->record.len;
 	f->data_bytes += len;
 	f->last_change_ms = now_ms();
@@ -145,6 +151,10 @@ static void *keep(void *arg)
 			break;
 		pthread_mutex_unlock(&f->keep_lock);
 		int r = folder_checkpoint(f);
+		if (!r)
+			r = folder_clean(f);
+		if (r > 0)
+			r = folder_checkpoint(f);
 		if (r < 0 && !folder_log_failed(f->log))
 			log_line(LOG_WARN, "%s: cannot bring its table up to date: %s",
 				 f->dir, err_text(r));
@@ -393,6 +403,8 @@ int folder_open(struct folder **out, const struct folder_config *cfg, const stru
 	if (!r)
 		r = folder_log_replay(f->log, &covered, on_record, f);
 	f->replaying = false;
+	if (!r)
+		f->recording = folder_log_end(f->log).number - 1;
 	if (!r)
 		r = free_orphans(f);
 	/* What was replayed is not replayed again, whatever its end was. */

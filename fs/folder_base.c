@@ -206,6 +206,46 @@ static int base_top(struct folder *f, struct inode **out, struct lack *lack)
 
 /* ---- whatever it is ---- */
 
+/*
+ * A directory that nobody stands in is listed by the newest snapshot from now on:
+ * positions in its listing are remembered by nobody.  The log hears of it before any
+ * entry changes.
+ */
+static int relist(struct folder *f, struct inode *i)
+{
+	struct directory *d = i->dir;
+	struct bytes *listing, *attrs = NULL;
+
+	if (f->replaying || d->n_changed || known_count(&f->known, i->ino) || !i->core.nlink ||
+	    (bytes_equal(i->base, d->listing) && bytes_equal(d->attrs, d->listing_attrs)))
+		return 0;
+	listing = i->base ? bytes_new(i->base->data, i->base->len) : NULL;
+	attrs = d->attrs ? bytes_new(d->attrs->data, d->attrs->len) : NULL;
+	if ((i->base && !listing) || (d->attrs && !attrs)) {
+		free(listing);
+		free(attrs);
+		return -ENOMEM;
+	}
+	free(d->listing);
+	free(d->listing_attrs);
+	d->listing = listing;
+	d->listing_attrs = attrs;
+	d->rebased = f->recording;
+	d->relisted = true;
+	return save_inode(f, i);
+}
+
+/* What an entry is under a listing that is newer than its last change. */
+static void rebase_entry(struct inode *dir, struct entry *e)
+{
+	if (e->number > dir->dir->rebased || e->changed)
+		return;
+	if (e->cookie)
+		added_remove(dir->dir, e);
+	e->cookie = 0;
+	e->listed = e->snapped;
+}
+
 int inode_get(struct folder *f, uint64_t ino, struct inode **out, struct lack *lack)
 {
 	struct inode *i = inode_find(f, ino);
@@ -217,6 +257,9 @@ int inode_get(struct folder *f, uint64_t ino, struct inode **out, struct lack *l
 			r = base_top(f, &i, lack) ?: 1;
 		if (r <= 0)
 			return r < 0 ? r : -ESTALE;
+		r = i->dir ? relist(f, i) : 0;
+		if (r < 0)
+			return r;
 	}
 	if (i->gone)
 		return -ESTALE;
@@ -248,12 +291,15 @@ int entry_get(struct folder *f, struct inode *dir, const char *name, size_t len,
 		r = table_entry(f, dir->ino, name, len, &e);
 		if (r <= 0)
 			return r;
+		rebase_entry(dir, e);
 		if (e->cookie && added_put(dir->dir, e) < 0) {
 			entry_remove(f, e);
 			return -ENOMEM;
 		}
+	} else {
+		rebase_entry(dir, e);
 	}
-	if (e->gone)
+	if (e->gone || (!e->ino && !e->listed && !e->snapped))
 		return 0;
 	*out = e;
 	return 1;

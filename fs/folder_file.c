@@ -157,6 +157,8 @@ struct folder_branch *folder_file_branch(const struct folder_file *f, const char
 
 int folder_file_add(struct folder_file *f, const char *name, const struct cid *head)
 {
+	struct cid copy = *head; /* it may be that of a branch, which moves */
+
 	if (!folder_name_ok(name))
 		return -EINVAL;
 	if (folder_file_branch(f, name))
@@ -167,7 +169,7 @@ int folder_file_add(struct folder_file *f, const char *name, const struct cid *h
 	if (!more)
 		return -ENOMEM;
 	f->branches = more;
-	more[f->n_branches] = (struct folder_branch){ .head = *head };
+	more[f->n_branches] = (struct folder_branch){ .head = copy };
 	strcpy(more[f->n_branches].name, name);
 	f->n_branches++;
 	return 0;

@@ -144,7 +144,7 @@ struct folder {
 	struct buf record;
 	struct set adopting;		 /* by the record */
 	unsigned added;			 /* entries, ever: makes cookies differ */
-	uint64_t recording; /* number of the record that is being applied */
+	uint64_t recording; /* number of the record that is or was applied last */
 	uint64_t meta_bytes, data_bytes; /* in the log since the last checkpoint */
 
 	/* objects */
@@ -333,6 +333,11 @@ struct inode_core dir_touched(const struct inode *dir, const struct timespec *no
 /* Make the updates of a record.  Live it cannot fail but for memory. */
 int folder_apply(struct folder *f, const struct log_record *r);
 
+/* After a checkpoint: move what is alive out of segments that are mostly dead, if
+ * the dead bytes are more than those alive, and than folder_clean_min.  1 if something
+ * was moved, so that another checkpoint is worth it; 0; an error. */
+int folder_clean(struct folder *f);
+extern uint64_t folder_clean_min;
 /* A file of a frozen view is cut. */
 void frozen_cut(struct frozen *z, uint64_t ino, uint64_t size);
 
@@ -368,6 +373,10 @@ int table_next_added(struct table *t, uint64_t dir, uint64_t *cookie, char *name
 		     size_t *len);
 /* The keys of the index that begin with `kind`: copied to `out`, u16 length before each. */
 int table_index(struct table *t, uint8_t kind, struct buf *out);
+
+/* The numbers (u64) of inodes that have extents in segments that are wanted. */
+int table_users(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
+		const void *arg, struct buf *out);
 
 /* A change of the table, behind others in a buffer. */
 void rows_put(struct buf *b, unsigned table, const void *key, size_t key_len,

@@ -155,8 +155,9 @@ static int list_added(struct listing *l)
 	struct entry *e;
 	int r;
 
-	if (l->pos < ADDED_COOKIE)
-		l->pos = ADDED_COOKIE - 1;
+	/* Those from before the listing are in it. */
+	if (l->pos < ADDED_COOKIE + 2 * l->dir->dir->rebased + 1)
+		l->pos = ADDED_COOKIE + 2 * l->dir->dir->rebased + 1;
 	while ((r = next_added(l, &e)) > 0) {
 		l->pos = e->cookie;
 		if (give(l, e->name, e->len, e->ino, e->type, e->cookie, NULL))

@@ -451,6 +451,43 @@ int table_index(struct table *t, uint8_t kind, struct buf *out)
 	return out->failed ? -ENOMEM : 0;
 }
 
+int table_users(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
+		const void *arg, struct buf *out)
+{
+	MDB_cursor *c = NULL;
+	MDB_val k, v;
+	uint64_t last = 0;
+	int rc, r = read_begin(t);
+
+	if (r < 0)
+		return r;
+	rc = mdb_cursor_open(t->reader, t->dbi[TABLE_EXTENTS], &c);
+	if (!rc)
+		rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
+	for (; !rc; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+		struct cursor in = cursor_over(v.mv_data, v.mv_size);
+
+		if (k.mv_size != 12 || get_be(k.mv_data) == last)
+			continue;
+		while (cursor_take(&in, 24)) {
+			uint32_t segment = cursor_u32le(&in);
+
+			cursor_u32le(&in);
+			if (!wanted(arg, segment))
+				continue;
+			last = get_be(k.mv_data);
+			buf_u64le(out, last);
+			break;
+		}
+	}
+	if (c)
+		mdb_cursor_close(c);
+	read_end(t);
+	if (rc != MDB_NOTFOUND)
+		return error_of(rc);
+	return out->failed ? -ENOMEM : 0;
+}
+
 /* ---- writing ---- */
 
 /*

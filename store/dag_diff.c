@@ -15,7 +15,7 @@
 
 struct pair {
 	struct dir_diff diff;
-	size_t next;	 /* of its entries */
+	size_t next;     /* of its entries */
 	size_t path_len; /* with the slash behind it */
 };
 
@@ -88,8 +88,8 @@ static int enter(struct walk *w, const struct cid *old, const struct cid *new)
 	if (w->path.len)
 		buf_u8(&w->path, '/');
 	p = &w->pairs[w->depth++];
-	*p = (struct pair){ .path_len = w->path.len,
-			    .diff.max = DAG_DIFF_HELD - w->held };
+	*p =
+	    (struct pair){ .path_len = w->path.len, .diff.max = DAG_DIFF_HELD - w->held };
 	r = dir_diff(&p->diff, w->s, old, new, w->misses);
 	w->held += p->diff.n;
 	if (r < 0)
@@ -120,8 +120,8 @@ static int differ(struct walk *w, struct dag_diff *d)
 		w->path.len--;
 		d->path = (const char *)w->path.data;
 		d->path_len = w->path.len;
-		d->kind = !d->old.there			? DAG_ADDED
-			  : !d->new.there		? DAG_REMOVED
+		d->kind = !d->old.there                ? DAG_ADDED
+			  : !d->new.there              ? DAG_REMOVED
 			  : d->old.type != d->new.type ? DAG_RETYPED
 						       : DAG_CHANGED;
 		r = w->each(w->arg, d);

@@ -92,7 +92,7 @@ struct comparing {
 	unsigned depth; /* levels in use */
 	struct {
 		struct side sides[2]; /* older, newer */
-		uint64_t key;	      /* the buckets that led here */
+		uint64_t key;         /* the buckets that led here */
 	} levels[HAMT_DEPTH_MAX];
 };
 
@@ -198,7 +198,8 @@ static int compare_bucket(struct comparing *c, const struct shard_link *a,
 		if (level == c->shape.levels)
 			return -ELOOP;
 		c->levels[level].key = c->levels[level - 1].key << c->shape.bits | bucket;
-		c->levels[level].sides[0] = c->levels[level].sides[1] = (struct side){ 0 };
+		c->levels[level].sides[0] = c->levels[level].sides[1] =
+		    (struct side){ 0 };
 		c->depth++;
 		r = enter(c, &c->levels[level].sides[0], level, a);
 		return r < 0 ? r : enter(c, &c->levels[level].sides[1], level, b);

@@ -19,7 +19,7 @@ struct whole {
 	size_t *old; /* where each lies in the arena */
 	size_t n_old, cap;
 	const struct dir_links *changes;
-	/* Of the new directory, in order: 2 × an index into `old`, or 2 × a change + 1. */
+	/* Of the new one, in order: 2 × an index into `old`, or 2 × a change + 1. */
 	size_t *merged;
 	size_t n_merged;
 };
@@ -127,7 +127,8 @@ int dir_whole_edit(const struct profile *p, struct block_source *source,
 	if (r == 0)
 		r = merge(&w);
 	if (r == 0)
-		r = build_dir_sorted(p, sink, &(struct dir_links){ w.n_merged, &w, get_merged },
+		r = build_dir_sorted(p, sink,
+				     &(struct dir_links){ w.n_merged, &w, get_merged },
 				     NULL, out);
 	buf_release(&w.arena);
 	free(w.old);

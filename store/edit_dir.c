@@ -32,7 +32,7 @@ struct editing {
 	const struct dir_links *changes;
 	struct hamt_shape shape;
 	int64_t growth; /* of what the profile measures */
-	bool noting;	/* a shard was lacking: only look which others are */
+	bool noting;    /* a shard was lacking: only look which others are */
 };
 
 /* What a bucket holds after the edit. */
@@ -78,7 +78,8 @@ struct shard_link {
 };
 
 /* The next link: 1, 0 at the end, ERR_MALFORMED. */
-static int next_link(const struct editing *x, struct cursor *links, struct shard_link *out)
+static int next_link(const struct editing *x, struct cursor *links,
+		     struct shard_link *out)
 {
 	const uint8_t *start = links->p;
 	struct dagpb_link l;
@@ -223,7 +224,8 @@ struct making {
 	struct outcome *entry;
 };
 
-static void make_kept(const struct editing *x, struct making *m, const struct shard_link *l)
+static void make_kept(const struct editing *x, struct making *m,
+		      const struct shard_link *l)
 {
 	buf_append(&m->block, l->raw, l->raw_len);
 	hamt_field_set(&x->shape, m->field, l->bucket);
@@ -357,12 +359,12 @@ static int edit_shard(struct editing *x, unsigned level, uint64_t key,
 			r = make_outcome(x, &m, bucket, &o);
 		} else {
 			r = linked && l.is_shard
-				    ? edit_below(x, level, below, &l.entry, in + i,
-						 end - i, &o)
-				    : edit_bucket(x, level, below,
-						  linked ? &l.entry : NULL, in + i,
-						  end - i, &o);
-			if (r == ERR_MISSING && x->misses && x->misses->n < x->misses->max) {
+				? edit_below(x, level, below, &l.entry, in + i, end - i,
+					     &o)
+				: edit_bucket(x, level, below, linked ? &l.entry : NULL,
+					      in + i, end - i, &o);
+			if (r == ERR_MISSING && x->misses &&
+			    x->misses->n < x->misses->max) {
 				x->noting = true;
 				o.holds = NOTHING;
 				r = 0;
@@ -416,7 +418,8 @@ static int edit_hamt(struct editing *x, const struct dag_node *root, struct buil
 		r = 1;
 	else if (r == 0)
 		r = hamt_exceeds(x->profile, x->source, x->old, root,
-				 (int64_t)x->profile->hamt_threshold - x->growth, x->misses);
+				 (int64_t)x->profile->hamt_threshold - x->growth,
+				 x->misses);
 	else if (r == FOREIGN)
 		r = 0;
 	if (r == 1) {

@@ -10,9 +10,9 @@
 
 /* What leaves become. */
 enum kind {
-	KEPT,	/* as they are in the older tree */
-	ZEROS,	/* whole, and nothing but zeros */
-	MADE,	/* new */
+	KEPT,  /* as they are in the older tree */
+	ZEROS, /* whole, and nothing but zeros */
+	MADE,  /* new */
 };
 
 struct editing {
@@ -26,7 +26,7 @@ struct editing {
 	size_t change; /* the first that ends behind where we are */
 
 	struct old_file old;
-	uint8_t *room, *data; /* a leaf */
+	uint8_t *room, *data;                 /* a leaf */
 	struct built zeros[BUILD_LEVELS + 1]; /* full trees, by level */
 	unsigned n_zeros;
 	struct store_stream *stream; /* of the leaves just before, or NULL */
@@ -128,7 +128,8 @@ static uint64_t zeros_end(const struct editing *x, size_t i, uint64_t at)
  * What becomes of the leaves from `leaf` on, and up to where.  *change is the
  * first that ends behind where we were, and is moved on.
  */
-static enum kind look(const struct editing *x, size_t *change, uint64_t leaf, uint64_t *end)
+static enum kind look(const struct editing *x, size_t *change, uint64_t leaf,
+		      uint64_t *end)
 {
 	const uint64_t size = x->profile->chunker.max, at = leaf * size;
 	const struct file_change *c;
@@ -137,7 +138,7 @@ static enum kind look(const struct editing *x, size_t *change, uint64_t leaf, ui
 	while ((c = change_at(x, *change)) && c->to <= at)
 		++*change;
 	/* Leaves that end where they did. */
-	same = !x->old.shaped                       ? 0
+	same = !x->old.shaped                 ? 0
 	       : x->old.size == x->edit->size ? x->shape.leaves
 					      : least(x->old.size, x->edit->size) / size;
 	*end = c ? least(same, c->from / size) : same;
@@ -310,8 +311,7 @@ static int make_leaf(struct editing *x, uint64_t leaf)
 	if (r != 0 || x->noting)
 		return r;
 	/* Leaves in a row go to a store as a stream. */
-	bool more = leaf + 1 < x->shape.leaves &&
-		    look(x, &ahead, leaf + 1, &end) == MADE;
+	bool more = leaf + 1 < x->shape.leaves && look(x, &ahead, leaf + 1, &end) == MADE;
 	if (!x->stream && more && x->sink->store && size >= STREAM_LEAF_MIN) {
 		x->stream = store_stream_new(x->sink->store);
 		x->streamed = 0;

@@ -3,6 +3,7 @@
 #include "store/error.h"
 #include "store/export_internal.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #define MAP_BYTES   (1u << 20)	/* held at once: more, and malloc gives pages back */
@@ -45,6 +46,16 @@ static int write_zeros(int fd, uint64_t len, const struct export_options *o)
 	return r;
 }
 
+/* The bytes of a block; nothing is written of what would be zero in a hole too. */
+static int write_block(int fd, const uint8_t *data, size_t len, bool holes)
+{
+	bool zeros = holes && len && !data[0] && !memcmp(data, data + 1, len - 1);
+
+	if (zeros)
+		return lseek(fd, (off_t)len, SEEK_CUR) < 0 ? -errno : 0;
+	return write_all(fd, data, len);
+}
+
 /* Tell the source of the leaves of a range.  Only a hint, so no errors. */
 static void look_ahead(struct block_source *s, const struct cid *cid, uint64_t offset,
 		       uint64_t len)
@@ -84,7 +95,7 @@ int export_content(struct block_source *s, const struct cid *cid, uint64_t offse
 			const struct dag_extent *e = &extents[i];
 
 			if (e->block)
-				r = write_all(fd, e->block->data + e->offset, e->len);
+				r = write_block(fd, e->block->data + e->offset, e->len, holes);
 			else if (!holes)
 				r = write_zeros(fd, e->len, o);
 			else if (lseek(fd, e->len, SEEK_CUR) < 0)

@@ -9,9 +9,8 @@
 static size_t cid_bytes(const struct profile *p, unsigned level)
 {
 	/* Version 0 is a sha2-256 and nothing else. */
-	return p->cid_version == 0 && !(level == 0 && p->raw_leaves)
-		       ? 34
-		       : profile_cid_max(p);
+	return p->cid_version == 0 && !(level == 0 && p->raw_leaves) ? 34
+								     : profile_cid_max(p);
 }
 
 static uint64_t leaf_tsize(const struct profile *p, uint64_t len)
@@ -33,15 +32,15 @@ static int node_tsize(const struct file_shape *s, unsigned level, uint64_t n,
 	const uint64_t full = n - 1, size = s->full_size[level - 1],
 		       tsize = s->full_tsize[level - 1];
 	size_t links = dagpb_link_size(cid, 0, last_tsize);
-	size_t data = 2 + pb_varint_size(3, full * size + last_size) +
-		      pb_varint_size(4, last_size);
+	size_t data =
+	    2 + pb_varint_size(3, full * size + last_size) + pb_varint_size(4, last_size);
 
 	if (full) {
 		links += full * dagpb_link_size(cid, 0, tsize);
 		data += full * pb_varint_size(4, size);
 	}
-	unsigned __int128 all = (unsigned __int128)full * tsize + last_tsize + links +
-				dagpb_data_size(data);
+	unsigned __int128 all =
+	    (unsigned __int128)full * tsize + last_tsize + links + dagpb_data_size(data);
 	*out = (uint64_t)all;
 	return all > INT64_MAX ? -EFBIG : 0;
 }

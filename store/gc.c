@@ -36,7 +36,7 @@ static void count_dropped(struct sweep *w, const struct place *at, size_t name_s
 		w->result->dropped_bytes += at->size;
 	}
 	if (w->options->dry_run)
-		w->result->freed += record_span((uint32_t)name_size, at->stored);
+		w->result->freed += store_room_of(w->store, name_size, at);
 }
 
 /* Drop what is still not needed.  Nobody puts meanwhile. */

@@ -53,7 +53,7 @@ static int count_name(void *arg, const uint8_t *name, size_t name_size,
 	struct file *f = find_file(c, at->segment);
 
 	if (f) {
-		f->live += record_span((uint32_t)name_size, at->stored);
+		f->live += store_room_of(c->store, name_size, at);
 		f->names++;
 	}
 	return gc_canceled(c->options) ? -ECANCELED : 0;
@@ -142,8 +142,20 @@ static int end_active(struct compact *c, uint32_t active)
 	return r < 0 ? r : 1;
 }
 
+/* A member of a bundle goes into a new one, with those that are alive beside it. */
+static int move_member(struct store *s, const struct record_name *key, const struct place *at)
+{
+	uint8_t *data = malloc(at->size ? at->size : 1);
+	int r = data ? store_read_member(s, key, at, false, data) : -ENOMEM;
+
+	if (!r)
+		r = store_put_bundled(s, key, data, at->size, at);
+	free(data);
+	return r;
+}
+
 static int move_record(void *arg, const uint8_t *name, size_t name_size,
-		       const struct place *at, bool doubtful)
+		       const struct place *at, uint32_t end, bool doubtful)
 {
 	struct compact *c = arg;
 	struct store *s = c->store;
@@ -158,13 +170,19 @@ static int move_record(void *arg, const uint8_t *name, size_t name_size,
 	r = store_find(s, &key, &now);
 	if (r <= 0 || !place_same(at, &now))
 		return r < 0 ? r : 0;
-	r = record_decode(&rec, name - RECORD_HEADER, RECORD_HEADER);
-	if (!r)
-		r = store_append_moved(s, &key, &rec, name + name_size, at);
+	if (at->kind == RECORD_BUNDLE) {
+		r = move_member(s, &key, at);
+	} else {
+		r = record_decode(&rec, name - RECORD_HEADER, RECORD_HEADER);
+		if (!r)
+			r = store_append_moved(s, &key, &rec, name + name_size, at);
+	}
+	if (r == ERR_CORRUPT)
+		return 0; /* it stays, and so does the file */
 	if (r < 0)
 		return r;
 	c->moved++;
-	c->moved_bytes += record_span((uint32_t)name_size, at->stored);
+	c->moved_bytes += store_room_of(s, name_size, at);
 	return 0;
 }
 

@@ -40,15 +40,16 @@ static int count_shard(struct counting *c, const struct dag_node *n)
 			r = ERR_MALFORMED;
 		if (r < 0)
 			break;
-		c->size += name_len ? measure(c, name_len, l.hash_len, l.tsize) : least(c);
+		c->size +=
+		    name_len ? measure(c, name_len, l.hash_len, l.tsize) : least(c);
 		r = 0;
 	}
 	return r;
 }
 
 /* A shard below the root. */
-static int look_below(struct counting *c, struct block_source *s, const struct dagpb_link *l,
-		      struct misses *misses)
+static int look_below(struct counting *c, struct block_source *s,
+		      const struct dagpb_link *l, struct misses *misses)
 {
 	struct dag_node n;
 	struct cid cid;

@@ -13,10 +13,16 @@
 #define NODES_MAX (32u << 20)
 #define STACK_MAX (256u << 20)
 
+struct measured {
+	struct store *store;
+	struct store_measure *out;
+};
+
 static int add_name(void *arg, const uint8_t *name, size_t name_size,
 		    const struct place *at)
 {
-	struct store_measure *m = arg;
+	struct measured *of = arg;
+	struct store_measure *m = of->out;
 
 	if (at->kind == RECORD_PIECE) {
 		m->pieces++;
@@ -26,17 +32,18 @@ static int add_name(void *arg, const uint8_t *name, size_t name_size,
 	}
 	if (at->kind != RECORD_RECIPE)
 		m->unique += at->size;
-	m->stored += record_span((uint32_t)name_size, at->stored);
+	m->stored += store_room_of(of->store, name_size, at);
 	return 0;
 }
 
 int store_measure(struct store *s, struct store_measure *out)
 {
+	struct measured of = { s, out };
 	int r;
 
 	*out = (struct store_measure){ 0 };
-	r = index_walk(s->index, INDEX_BLOCKS, add_name, out);
-	return r ? r : index_walk(s->index, INDEX_PIECES, add_name, out);
+	r = index_walk(s->index, INDEX_BLOCKS, add_name, &of);
+	return r ? r : index_walk(s->index, INDEX_PIECES, add_name, &of);
 }
 
 /* A block that some pin leads to.  Kept as a keyed hash of its CID. */

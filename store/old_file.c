@@ -51,8 +51,9 @@ static int take_root(struct old_file *o, struct dag_node *n)
 	return 0;
 }
 
-int old_file_open(struct old_file *o, const struct profile *p, struct block_source *source,
-		  const struct cid *root, struct misses *misses)
+int old_file_open(struct old_file *o, const struct profile *p,
+		  struct block_source *source, const struct cid *root,
+		  struct misses *misses)
 {
 	struct dag_node n;
 	int r;

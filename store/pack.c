@@ -12,7 +12,7 @@
 struct packer {
 	ZSTD_CCtx *compress; /* made when first used */
 	ZSTD_DCtx *decompress;
-	uint8_t stored[PACK_MAX], plain[PACK_MAX];
+	uint8_t stored[PACK_STORED_MAX], plain[PACK_MAX];
 };
 
 struct packer *packer_new(void)
@@ -45,28 +45,56 @@ uint8_t *packer_plain(struct packer *p)
 	return p->plain;
 }
 
-void pack(struct packer *p, const void *data, size_t len, struct packed *out)
+/* Compress to p->stored + `at`: the bytes there, or 0 if it does not pay. */
+static size_t compress(struct packer *p, size_t at, const void *data, size_t len, int level)
 {
 	size_t n;
 
-	*out = (struct packed){ data, (uint32_t)len, ENCODING_RAW };
 	if (len < PACK_MIN || len > PACK_MAX)
-		return;
+		return 0;
 	if (!p->compress)
 		p->compress = ZSTD_createCCtx();
 	if (!p->compress)
-		return;
-	/* No more room than what is worth it: zstd gives up when it is full. */
+		return 0;
 	/* Where the first bytes give nothing, not much is spent on the rest. */
-	int level = len <= PACK_SMALL ? PACK_LEVEL_SMALL : PACK_LEVEL;
-	if (len >= 2 * PACK_PROBE &&
-	    ZSTD_isError(ZSTD_compressCCtx(p->compress, p->stored,
+	if (level > 1 && len >= 2 * PACK_PROBE &&
+	    ZSTD_isError(ZSTD_compressCCtx(p->compress, p->stored + at,
 					   PACK_PROBE - PACK_PROBE / 8, data, PACK_PROBE, 1)))
 		level = 1;
-	n = ZSTD_compressCCtx(p->compress, p->stored, len - len / 8, data, len, level);
-	if (ZSTD_isError(n))
-		return;
-	*out = (struct packed){ p->stored, (uint32_t)n, ENCODING_ZSTD };
+	/* No more room than what is worth it: zstd gives up when it is full. */
+	n = ZSTD_compressCCtx(p->compress, p->stored + at, len - len / 8, data, len, level);
+	return ZSTD_isError(n) ? 0 : n;
+}
+
+static void pack_at(struct packer *p, const void *data, size_t len, int level,
+		    struct packed *out)
+{
+	size_t n = compress(p, 0, data, len, level);
+
+	*out = n ? (struct packed){ p->stored, (uint32_t)n, ENCODING_ZSTD }
+		 : (struct packed){ data, (uint32_t)len, ENCODING_RAW };
+}
+
+void pack(struct packer *p, const void *data, size_t len, struct packed *out)
+{
+	pack_at(p, data, len, len <= PACK_SHORT ? PACK_LEVEL_SHORT : PACK_LEVEL_ALONE, out);
+}
+
+void pack_fast(struct packer *p, const void *data, size_t len, struct packed *out)
+{
+	pack_at(p, data, len, PACK_LEVEL_FAST, out);
+}
+
+void pack_bundle(struct packer *p, const void *table, size_t table_bytes, const void *data,
+		 size_t len, struct packed *out)
+{
+	size_t n = compress(p, table_bytes, data, len, PACK_LEVEL_FAST);
+
+	memcpy(p->stored, table, table_bytes);
+	if (!n)
+		memcpy(p->stored + table_bytes, data, len);
+	*out = (struct packed){ p->stored, (uint32_t)(table_bytes + (n ? n : len)),
+				n ? ENCODING_ZSTD : ENCODING_RAW };
 }
 
 int unpack(struct packer *p, uint8_t encoding, const void *data, size_t stored, void *out,

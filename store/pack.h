@@ -9,12 +9,14 @@
 #include "store/record.h"
 
 #define PACK_MAX PIECE_MAX
-/* Small files are many, and each has a frame to itself, where other archives have
- * one for hundreds of them: a higher level wins back what that loses.  Long runs
- * go by speed. */
-#define PACK_SMALL	 (64u << 10)
-#define PACK_LEVEL_SMALL 5
-#define PACK_LEVEL	 3
+/* A block that comes alone, most often from a peer, comes slowly, and has a frame to
+ * itself, so time is spent on it, the more the shorter it is.  Bundles and pieces are
+ * added by the gigabyte: twice the level would be half of the speed, and save two
+ * hundredths (of a source tree, in bundles of this size). */
+#define PACK_SHORT	 (64u << 10)
+#define PACK_LEVEL_SHORT 5
+#define PACK_LEVEL_ALONE 3
+#define PACK_LEVEL_FAST	 1
 
 /* Contexts and room for one thread at a time. */
 struct packer;
@@ -29,12 +31,23 @@ struct packed {
 
 /* At most PACK_MAX bytes are tried; without memory they stay raw. */
 void pack(struct packer *p, const void *data, size_t len, struct packed *out);
+/* The same of one of many. */
+void pack_fast(struct packer *p, const void *data, size_t len, struct packed *out);
+
+/*
+ * Pack a bundle: its table as it is, then the bytes of its members, at most
+ * BUNDLE_MAX.  In the packer until its next use.
+ */
+void pack_bundle(struct packer *p, const void *table, size_t table_bytes, const void *data,
+		 size_t len, struct packed *out);
 
 /* `stored` bytes to `size` at `out`.  0, ERR_CORRUPT or -ENOMEM. */
 int unpack(struct packer *p, uint8_t encoding, const void *data, size_t stored, void *out,
 	   size_t size);
 
-/* Two areas of PACK_MAX bytes for what is read: stored, and unpacked. */
+/* Two areas for what is read: PACK_STORED_MAX bytes for what is stored, PACK_MAX
+ * for it unpacked. */
+#define PACK_STORED_MAX (PACK_MAX + BUNDLE_TABLE_MAX)
 uint8_t *packer_stored(struct packer *p);
 uint8_t *packer_plain(struct packer *p);
 

@@ -82,7 +82,6 @@ int pending_add(struct pending *t, const struct record_name *name, const struct 
 	memcpy(e->name, name->bytes, name->size);
 	t->list[t->n++] = e;
 	insert(t->slots, t->slot_count, e);
-	t->stored += at->stored;
 	if (!name->piece) {
 		t->blocks++;
 		t->bytes += at->size;

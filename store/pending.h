@@ -26,7 +26,7 @@ struct pending {
 	struct pending_chunk *chunks; /* where the entries lie */
 	size_t blocks;                /* those that are no pieces */
 	uint64_t bytes;               /* of the blocks */
-	uint64_t stored;              /* in segments, of all */
+	uint64_t stored;              /* in segments, of all: counted by the owner */
 };
 
 /* 0 or -ENOMEM, which changes nothing. */

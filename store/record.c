@@ -77,6 +77,11 @@ static bool sizes_fit(const struct record *r)
 {
 	if (r->kind == RECORD_RECIPE)
 		return r->encoding == ENCODING_RAW && r->stored <= RECIPE_MAX;
+	if (r->kind == RECORD_BUNDLE)
+		/* How the stored bytes divide, the table says. */
+		return r->name_size == BUNDLE_NAME && r->size <= BUNDLE_MAX &&
+		       r->stored <= BUNDLE_TABLE_MAX + r->size &&
+		       (r->encoding == ENCODING_RAW || r->encoding == ENCODING_ZSTD);
 	if (r->kind == RECORD_PIECE ? r->name_size != PIECE_NAME || r->size > PIECE_MAX
 				    : r->kind != RECORD_BLOCK)
 		return false;
@@ -138,4 +143,11 @@ int segment_header_check(const uint8_t in[SEGMENT_HEADER], uint32_t number)
 	if (version > SEGMENT_VERSION)
 		return ERR_NEWER;
 	return written == number && log < LOGS ? (int)log : ERR_CORRUPT;
+}
+
+bool segment_header_current(const uint8_t in[SEGMENT_HEADER])
+{
+	struct cursor c = cursor_over(in + sizeof segment_magic, 4);
+
+	return cursor_u32le(&c) == SEGMENT_VERSION;
 }

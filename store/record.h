@@ -8,6 +8,8 @@
  *		 | u32 stored bytes | u32 size | u64 XXH3-64 of the stored bytes
  *		 | u64 header check | name | stored bytes | 0 up to a multiple of 8
  *
+ * A bundle is several small blocks in one record (bundle.h).
+ *
  * Little-endian.  The header check covers the first 24 bytes and the name, and
  * is seeded with the record's place, so that a record cannot pass for another.
  */
@@ -18,7 +20,7 @@
 
 #define SEGMENT_HEADER  32
 #define SEGMENT_MAX     (256u << 20)
-#define SEGMENT_VERSION 1
+#define SEGMENT_VERSION 2 /* 1 has no bundles */
 #define LOG_KEEP        0 /* what was added, imported, pinned */
 #define LOG_CACHE       1 /* what was fetched to be read; blocks alone, whole and raw */
 #define LOGS            2
@@ -29,13 +31,22 @@
 #define RECORD_BLOCK    1 /* kind: the bytes of a block, whole */
 #define RECORD_PIECE    2 /* bytes that blocks are made of (piece name) */
 #define RECORD_RECIPE   3 /* a block, made of pieces (recipe.h) */
+#define RECORD_BUNDLE   4 /* blocks in one frame (bundle.h) */
 #define ENCODING_RAW    0
 #define ENCODING_ZSTD   1 /* one frame, of at most PIECE_MAX bytes */
 
 #define PIECE_MAX  (256u << 10)
 #define PIECE_NAME 20 /* bytes of a piece's name */
 
-/* Where a record lies: what the index knows of a block or a piece. */
+#define BUNDLE_NAME      4           /* bytes in the place of a name */
+#define BUNDLE_TABLE_MAX (16u << 10) /* before the frame */
+#define BUNDLE_MAX       PIECE_MAX   /* bytes of all members */
+
+/*
+ * Where a record lies: what the index knows of a block or a piece.  Of a member
+ * of a bundle, segment, offset and stored bytes are the bundle's; segment 0 is
+ * one that still lies in memory.
+ */
 struct place {
 	uint32_t segment, offset;
 	uint32_t stored; /* bytes in the segment */
@@ -90,5 +101,7 @@ bool record_sound(const struct record *r, const uint8_t *in, uint32_t segment,
 void segment_header_encode(uint8_t out[SEGMENT_HEADER], uint32_t number, uint8_t log);
 /* The log, ERR_NEWER, or ERR_CORRUPT. */
 int segment_header_check(const uint8_t in[SEGMENT_HEADER], uint32_t number);
+/* Of a checked one: may records of every kind be added behind it? */
+bool segment_header_current(const uint8_t in[SEGMENT_HEADER]);
 
 #endif

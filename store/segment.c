@@ -1,5 +1,6 @@
 #include "store/segment.h"
 
+#include "store/bundle.h"
 #include "store/error.h"
 #include "store/pack.h"
 #include "store/recipe.h"
@@ -340,14 +341,17 @@ static ssize_t read_all(int fd, struct iovec *iov, int n, off_t offset)
 	return total;
 }
 
-int segment_read(struct segments *s, const struct place *at, const uint8_t *name,
-		 size_t name_size, void *data, uint8_t *encoding)
+/*
+ * Read a record at a place, whose name has `name_size` bytes, to `head` and `data`.
+ * 0 if both checks are right.
+ */
+static int read_record(struct segments *s, const struct place *at, size_t name_size,
+		       uint8_t head[RECORD_HEADER + RECORD_NAME_MAX], void *data,
+		       struct record *rec)
 {
-	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
 	size_t head_size = RECORD_HEADER + name_size;
 	struct iovec iov[2] = { { head, head_size }, { data, at->stored } };
 	struct segment *g = NULL;
-	struct record rec;
 	int r;
 
 	r = acquire(s, at->segment, &g);
@@ -360,15 +364,64 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 	if (got < 0)
 		return (int)got;
 	if ((size_t)got != head_size + at->stored ||
-	    record_decode(&rec, head, head_size) < 0 || rec.name_size != name_size ||
-	    memcmp(head + RECORD_HEADER, name, name_size) || rec.stored != at->stored ||
-	    rec.size != at->size || rec.kind != at->kind ||
-	    (!encoding && rec.encoding != ENCODING_RAW) ||
-	    !record_sound(&rec, head, at->segment, at->offset) ||
-	    record_check(data, rec.stored) != rec.check)
+	    record_decode(rec, head, head_size) < 0 || rec->name_size != name_size ||
+	    rec->stored != at->stored || rec->kind != at->kind ||
+	    !record_sound(rec, head, at->segment, at->offset) ||
+	    record_check(data, rec->stored) != rec->check)
+		return ERR_CORRUPT;
+	return 0;
+}
+
+int segment_read(struct segments *s, const struct place *at, const uint8_t *name,
+		 size_t name_size, void *data, uint8_t *encoding)
+{
+	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
+	struct record rec;
+	int r = read_record(s, at, name_size, head, data, &rec);
+
+	if (r < 0)
+		return r;
+	if (memcmp(head + RECORD_HEADER, name, name_size) || rec.size != at->size ||
+	    (!encoding && rec.encoding != ENCODING_RAW))
 		return ERR_CORRUPT;
 	if (encoding)
 		*encoding = rec.encoding;
+	return 0;
+}
+
+int segment_read_bundle(struct segments *s, const struct place *at, struct record *rec,
+			uint8_t name[BUNDLE_NAME], void *data)
+{
+	uint8_t head[RECORD_HEADER + RECORD_NAME_MAX];
+	int r;
+
+	if (at->kind != RECORD_BUNDLE || at->stored > BUNDLE_TABLE_MAX + BUNDLE_MAX)
+		return ERR_CORRUPT;
+	r = read_record(s, at, BUNDLE_NAME, head, data, rec);
+	if (!r)
+		memcpy(name, head + RECORD_HEADER, BUNDLE_NAME);
+	return r;
+}
+
+int segment_bundle_size(struct segments *s, const struct place *at, uint32_t *size)
+{
+	uint8_t head[RECORD_HEADER + BUNDLE_NAME];
+	struct iovec iov = { head, sizeof head };
+	struct segment *g = NULL;
+	struct record rec;
+	int r = acquire(s, at->segment, &g);
+
+	if (r < 0)
+		return r == -ENOENT || r == -ELOOP ? ERR_CORRUPT : r;
+	ssize_t got = read_all(g->fd, &iov, 1, at->offset);
+	segment_unref(g);
+	if (got < 0)
+		return (int)got;
+	if (got != sizeof head || record_decode(&rec, head, sizeof head) < 0 ||
+	    rec.kind != RECORD_BUNDLE || rec.stored != at->stored ||
+	    !record_sound(&rec, head, at->segment, at->offset))
+		return ERR_CORRUPT;
+	*size = rec.size;
 	return 0;
 }
 
@@ -377,6 +430,7 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 struct window {
 	int fd;
 	struct packer *packer; /* for what has to be unpacked to be checked */
+	struct bundle_table table; /* of the record at hand, if it is a bundle */
 	uint8_t *buf;
 	size_t room; /* WINDOW, or the file if it is smaller */
 	off_t start;
@@ -398,42 +452,90 @@ static const uint8_t *window_at(struct window *w, off_t offset, size_t n)
 	return w->buf + (offset - w->start);
 }
 
+/* The bytes of a record, unpacked: `packed` of its stored ones; NULL: damaged. */
+static const uint8_t *plain_bytes(struct window *w, const struct record *rec,
+				  const uint8_t *packed, size_t len)
+{
+	if (rec->encoding == ENCODING_RAW)
+		return packed;
+	if (!w->packer)
+		w->packer = packer_new();
+	if (!w->packer ||
+	    unpack(w->packer, rec->encoding, packed, len, packer_plain(w->packer), rec->size) < 0)
+		return NULL;
+	return packer_plain(w->packer);
+}
+
+static bool is_block(const uint8_t *name, size_t name_size, const uint8_t *data, size_t len)
+{
+	struct multihash hash;
+
+	return multihash_decode(&hash, name, name_size) == 0 &&
+	       multihash_check(&hash, data, len) == 0;
+}
+
 /* Do the stored bytes match the name?  As far as that can be said of a record
  * alone: of a recipe it cannot. */
 static bool matches_name(struct window *w, const struct record *rec, const uint8_t *name,
 			 const uint8_t *data)
 {
 	uint8_t piece[PIECE_NAME];
-	struct multihash hash;
 
 	if (rec->kind == RECORD_RECIPE)
 		return true;
-	if (rec->encoding != ENCODING_RAW) {
-		if (!w->packer)
-			w->packer = packer_new();
-		if (!w->packer || unpack(w->packer, rec->encoding, data, rec->stored,
-					 packer_plain(w->packer), rec->size) < 0)
+	data = plain_bytes(w, rec, data, rec->stored);
+	if (!data)
+		return false;
+	if (rec->kind != RECORD_PIECE)
+		return is_block(name, rec->name_size, data, rec->size);
+	piece_name(piece, data, rec->size);
+	return !memcmp(piece, name, PIECE_NAME);
+}
+
+/* Leave in w->table only members whose bytes match their names; is any left? */
+static bool keep_matching(struct window *w, const struct record *rec, const uint8_t *data)
+{
+	struct bundle_table *t = &w->table;
+	uint32_t kept = 0;
+
+	data = plain_bytes(w, rec, data + t->bytes, rec->stored - t->bytes);
+	for (uint32_t i = 0; data && i < t->n; i++) {
+		const struct bundle_member *m = &t->members[i];
+
+		if (is_block(m->name, m->name_size, data + m->at, m->size))
+			t->members[kept++] = *m;
+	}
+	t->n = kept;
+	return kept;
+}
+
+/* Names that no block can have do not occur in sound records. */
+static bool names_sound(const struct window *w, const struct record *rec,
+			const uint8_t *name)
+{
+	struct multihash hash;
+
+	if (rec->kind == RECORD_PIECE)
+		return true;
+	if (rec->kind != RECORD_BUNDLE)
+		return multihash_decode(&hash, name, rec->name_size) == 0;
+	for (uint32_t i = 0; i < w->table.n; i++)
+		if (multihash_decode(&hash, w->table.members[i].name,
+				     w->table.members[i].name_size) < 0)
 			return false;
-		data = packer_plain(w->packer);
-	}
-	if (rec->kind == RECORD_PIECE) {
-		piece_name(piece, data, rec->size);
-		return !memcmp(piece, name, PIECE_NAME);
-	}
-	return multihash_decode(&hash, name, rec->name_size) == 0 &&
-	       multihash_check(&hash, data, rec->size) == 0;
+	return true;
 }
 
 /*
  * The record at `offset` of a file of `size` bytes: 1 if it is whole, 0 if not,
- * or a negative errno.  *span: how far it is to where the next one may be.
+ * or a negative errno.  *span: how far it is to where the next one may be.  The
+ * members of a bundle are in w->table.
  */
 static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint32_t size,
 			bool strong, const uint8_t **name, size_t *name_size,
 			struct place *at, uint32_t *span)
 {
 	uint32_t left = size - offset, whole;
-	struct multihash hash;
 	struct record rec;
 	const uint8_t *p;
 
@@ -453,22 +555,42 @@ static int whole_record(struct window *w, uint32_t number, uint32_t offset, uint
 		return -errno;
 	*name = p + RECORD_HEADER;
 	*name_size = rec.name_size;
-	if (!record_sound(&rec, p, number, offset) ||
-	    (rec.kind != RECORD_PIECE &&
-	     multihash_decode(&hash, *name, rec.name_size) < 0))
+	if (!record_sound(&rec, p, number, offset))
 		return 0;
 	const uint8_t *data = p + RECORD_HEADER + rec.name_size;
-	if (record_check(data, rec.stored) != rec.check) {
+	bool bundle = rec.kind == RECORD_BUNDLE;
+	bool right = record_check(data, rec.stored) == rec.check;
+	if (right && bundle)
+		right = bundle_decode(&w->table, &rec, *name, data) == 0;
+	if (right)
+		right = names_sound(w, &rec, *name);
+	if (!right) {
 		/* Behind damage, this may be a header that a block pretends. */
 		if (!strong)
 			*span = whole;
 		return 0;
 	}
-	if (strong && !matches_name(w, &rec, *name, data))
+	if (strong && !(bundle ? keep_matching(w, &rec, data)
+			       : matches_name(w, &rec, *name, data)))
 		return 0;
 	*at = (struct place){ number, offset, rec.stored, rec.size, rec.kind };
 	*span = whole;
 	return 1;
+}
+
+/* Give the members of a bundle: the last one says that all are given. */
+static int each_member(const struct window *w, struct place at, uint32_t end,
+		       segment_each_fn each, void *arg, bool doubtful)
+{
+	const struct bundle_table *t = &w->table;
+	int r = 0;
+
+	for (uint32_t i = 0; i < t->n && !r; i++) {
+		at.size = t->members[i].size;
+		r = each(arg, t->members[i].name, t->members[i].name_size, &at,
+			 i + 1 < t->n ? at.offset : end, doubtful);
+	}
+	return r;
 }
 
 int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *arg,
@@ -503,7 +625,9 @@ int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *a
 			goto out;
 		if (r) {
 			*damaged += offset - *end;
-			r = each(arg, name, name_size, &at, strong);
+			r = at.kind == RECORD_BUNDLE
+				? each_member(&w, at, offset + span, each, arg, strong)
+				: each(arg, name, name_size, &at, offset + span, strong);
 			if (r)
 				goto out;
 			*end = offset + span;

@@ -78,8 +78,20 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
 		 size_t name_size, void *data, uint8_t *encoding);
 
 /*
- * Give every whole record from `from` on to each(), which stops the scan by
- * returning non-zero, which is passed on.  Damage is stepped over by looking
+ * The same of the bundle a member's place is in: its header to *rec, what stands
+ * in the place of its name, and its stored bytes.
+ */
+int segment_read_bundle(struct segments *s, const struct place *at, struct record *rec,
+			uint8_t name[BUNDLE_NAME], void *data);
+
+/* The bytes of all members of a bundle, as its header says; as segment_read(), but for
+ * the check of the stored bytes. */
+int segment_bundle_size(struct segments *s, const struct place *at, uint32_t *size);
+
+/*
+ * Give every name that whole records from `from` on have to each(), which stops the
+ * scan by returning non-zero, which is passed on; of a bundle, those of all members.
+ * `end`: all names that lie before it were given.  Damage is stepped over by looking
  * for the next record; what was found behind damage is checked by its strong
  * hash, since the bytes of a block may pretend to be a record.  A recipe found
  * there cannot be checked here: it is given with `doubtful` set.
@@ -87,7 +99,7 @@ int segment_read(struct segments *s, const struct place *at, const uint8_t *name
  */
 /* In memory the record's header lies before the name and its bytes behind. */
 typedef int (*segment_each_fn)(void *arg, const uint8_t *name, size_t name_size,
-			       const struct place *at, bool doubtful);
+			       const struct place *at, uint32_t end, bool doubtful);
 int segment_scan(struct segment *g, uint32_t from, segment_each_fn each, void *arg,
 		 uint32_t *end, uint64_t *damaged);
 

@@ -49,6 +49,12 @@ struct store *store_new(const char *path)
 	s->dir = s->lock_fd = s->segments.dir = -1;
 	s->filling = &s->tables[0];
 	s->flushing = &s->tables[1];
+	if (store_bundles_init(s) < 0) {
+		free(s->path);
+		free(s);
+		return NULL;
+	}
+	store_frames_init(s);
 	pthread_mutex_init(&s->packing, NULL);
 	for (int i = 0; i < LOGS; i++) {
 		s->logs[i].number = (uint8_t)i;
@@ -85,6 +91,8 @@ void store_free(struct store *s)
 	pending_release(&s->tables[0]);
 	pending_release(&s->tables[1]);
 	pending_release(&s->bad);
+	store_bundles_release(s);
+	store_frames_release(s);
 	if (s->segments.dir >= 0)
 		segments_close(&s->segments);
 	if (s->lock_fd >= 0)
@@ -137,6 +145,11 @@ static int open_parts(struct store *s, unsigned flags)
 		if (s->lock_fd < 0)
 			return s->lock_fd;
 		fresh = store_version_check(s->dir) == -ENOENT;
+		/* From here on there may be what older versions do not know. */
+		if (!fresh && r < STORE_VERSION)
+			r = store_version_write(s->dir);
+		if (r < 0 && !fresh)
+			return r;
 	}
 	if (fresh) {
 		/* Segments without a version are a store that lost it. */
@@ -239,14 +252,14 @@ int store_close(struct store *s)
 
 	if (!s)
 		return 0;
+	int closing = s->running ? store_close_bundles(s, true) : 0;
 	store_flusher_stop(s);
-	r = s->failed ? s->failed : s->full;
+	r = s->failed ? s->failed : s->full ? s->full : closing;
 	store_free(s);
 	return r;
 }
 
-/* The live pending entry of a name.  Under `lock`. */
-static struct pending_entry *find_pending(struct store *s, const struct record_name *name)
+struct pending_entry *store_find_pending(struct store *s, const struct record_name *name)
 {
 	struct pending_entry *e = pending_find(s->filling, name);
 
@@ -269,17 +282,18 @@ static bool is_bad(struct store *s, const struct record_name *name,
 int store_find(struct store *s, const struct record_name *name, struct place *out)
 {
 	struct pending_entry *e;
-	bool any_bad;
+	bool any_bad, open;
 	int r;
 
 	/* This order: what leaves the tables is in the index already. */
 	pthread_mutex_lock(&s->lock);
-	e = find_pending(s, name);
+	e = store_find_pending(s, name);
 	if (e)
 		*out = e->at;
+	open = !e && store_find_open(s, name, out);
 	any_bad = s->bad.n;
 	pthread_mutex_unlock(&s->lock);
-	if (e)
+	if (e || open)
 		return 1;
 	r = index_find(s->index, name, out);
 	if (r > 0 && any_bad) {
@@ -507,7 +521,8 @@ void store_stat(struct store *s, struct store_stat *out)
 		out->blocks += s->tables[i].blocks;
 		out->pieces += s->tables[i].n - s->tables[i].blocks;
 	}
-	out->bytes += s->filling->bytes + s->flushing->bytes;
+	out->blocks += s->open_blocks;
+	out->bytes += s->filling->bytes + s->flushing->bytes + s->open_bytes;
 	out->disk_bytes += s->segment_bytes;
 	out->cache_disk = s->cached_disk;
 	out->cache_quota = s->cache_quota;

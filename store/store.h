@@ -87,7 +87,11 @@ int store_keep(struct store *s, const struct multihash *name);
 int store_hold(struct store *s);
 void store_unhold(struct store *s);
 
-/* Keep bytes the caller has just hashed itself, without a copy into a block. */
+/*
+ * Keep bytes the caller has just hashed itself, without a copy into a block.  Small
+ * blocks put after each other are compressed together, so this is for neighbours of a
+ * tree; store_put() is for what comes alone.
+ */
 int store_put_bytes(struct store *s, const struct multihash *name, const void *data,
 		    size_t len);
 

@@ -10,21 +10,26 @@
 
 int store_note(struct store *s, const struct record_name *name, const struct place *at)
 {
-	struct log *l = &s->logs[at->log];
-	bool first = !s->filling->n;
+	bool first = !s->filling->n && !s->open_blocks;
 	int r = pending_add(s->filling, name, at);
 
 	if (r < 0)
 		return r;
 	if (first)
 		s->first_put = store_now_ms();
-	l->tail.segment = at->segment;
-	l->tail.offset = at->offset + record_span(name->size, at->stored);
 	s->puts++;
-	if (first || s->filling->n == FLUSH_NAMES || s->filling->stored >= FLUSH_BYTES ||
-	    l->tail.offset - l->kicked >= WRITEBACK_BYTES)
+	if (first || s->filling->n == FLUSH_NAMES)
 		pthread_cond_signal(&s->work);
 	return 0;
+}
+
+void store_noted(struct store *s, struct log *l, uint32_t segment, uint32_t offset,
+		 uint32_t stored)
+{
+	l->tail = (struct mark){ segment, offset };
+	s->filling->stored += stored;
+	if (s->filling->stored >= FLUSH_BYTES || l->tail.offset - l->kicked >= WRITEBACK_BYTES)
+		pthread_cond_signal(&s->work);
 }
 
 int store_next_segment(struct store *s, struct log *l)
@@ -70,16 +75,19 @@ static int wait_for_room(struct store *s)
 	while (!s->failed && s->filling->n >= PENDING_MAX) {
 		if (s->full)
 			return s->full;
+		if (s->flushes && pthread_equal(s->flusher_self, pthread_self()))
+			return -EAGAIN; /* who makes the room cannot wait for it */
 		pthread_cond_wait(&s->done, &s->lock);
 	}
 	return s->failed;
 }
 
-/* Write a record at the end of its log, and note it.  Under the log's append lock. */
-static int write_record(struct store *s, struct log *l, const struct record_name *name,
-			const struct record *rec, const void *data)
+/* Write a record at the end of its log: its place to *at.  Under the log's append
+ * lock. */
+static int write_record(struct store *s, struct log *l, const struct record *rec,
+			const uint8_t *name, const void *data, struct place *at)
 {
-	uint32_t span = record_span(name->size, rec->stored);
+	uint32_t span = record_span(rec->name_size, rec->stored);
 	uint32_t max = l->number == LOG_CACHE ? store_cache_segment(s) : SEGMENT_MAX;
 	int r = 0;
 
@@ -89,37 +97,45 @@ static int write_record(struct store *s, struct log *l, const struct record_name
 		r = store_evict(s); /* that could not be done before */
 	if (r < 0)
 		return r;
-	struct place at = { l->tail.segment, l->tail.offset, rec->stored, rec->size, rec->kind,
-			    l->number };
-	r = segment_write(l->active, at.offset, rec, name->bytes, data);
+	*at = (struct place){ l->tail.segment, l->tail.offset, rec->stored, rec->size, rec->kind,
+			      l->number };
+	return segment_write(l->active, at->offset, rec, name, data);
+}
+
+/* A record that was written, and all its names, are noted.  Under `lock`. */
+static void written(struct store *s, struct log *l, const struct record *rec,
+		    const struct place *at)
+{
+	uint32_t span = record_span(rec->name_size, rec->stored);
+
+	store_noted(s, l, at->segment, at->offset + span, rec->stored);
+	s->segment_bytes += span;
+	if (l->number == LOG_CACHE)
+		s->cached_disk += span;
+}
+
+/* Both, for a record that has one name. */
+static int write_one(struct store *s, struct log *l, const struct record_name *name,
+		     const struct record *rec, const void *data)
+{
+	struct place at;
+	int r = write_record(s, l, rec, name->bytes, data, &at);
+
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->lock);
 	r = store_note(s, name, &at);
-	if (!r) {
-		s->segment_bytes += span;
-		if (l->number == LOG_CACHE)
-			s->cached_disk += span;
-	}
+	if (!r)
+		written(s, l, rec, &at);
 	pthread_mutex_unlock(&s->lock);
 	return r;
-}
-
-/* The newest place of a name that the index may not know.  Under `lock`. */
-static const struct place *pending_place(struct store *s, const struct record_name *name)
-{
-	struct pending_entry *e = pending_find(s->filling, name);
-
-	if (!e)
-		e = pending_find(s->flushing, name);
-	return e ? &e->at : NULL;
 }
 
 static int append(struct store *s, const struct record_name *name, const struct record *rec,
 		  const void *data, const struct place *moved)
 {
 	struct log *l = &s->logs[name->log];
-	const struct place *now;
+	struct pending_entry *now;
 	bool skip;
 	int r;
 
@@ -127,11 +143,11 @@ static int append(struct store *s, const struct record_name *name, const struct 
 	pthread_mutex_lock(&s->lock);
 	r = wait_for_room(s);
 	/* Another thread may have been faster with the same block. */
-	now = pending_place(s, name);
-	skip = now && !(moved && place_same(now, moved));
+	now = store_find_pending(s, name);
+	skip = now && !(moved && place_same(&now->at, moved));
 	pthread_mutex_unlock(&s->lock);
 	if (r >= 0)
-		r = skip ? 1 : write_record(s, l, name, rec, data);
+		r = skip ? 1 : write_one(s, l, name, rec, data);
 	pthread_mutex_unlock(&l->append);
 	return r;
 }
@@ -160,7 +176,44 @@ int store_append_moved(struct store *s, const struct record_name *name,
 int store_append_again(struct store *s, const struct record_name *name,
 		       const struct record *rec, const void *data)
 {
-	return write_record(s, &s->logs[LOG_CACHE], name, rec, data);
+	return write_one(s, &s->logs[LOG_CACHE], name, rec, data);
+}
+
+int store_append_bundle(struct store *s, struct record *rec, const uint8_t name[BUNDLE_NAME],
+			const uint8_t *stored, const struct bundle_table *table)
+{
+	struct log *l = &s->logs[LOG_KEEP];
+	struct record_name key;
+	struct place at;
+	uint32_t i = 0;
+	int r;
+
+	rec->check = record_check(stored, rec->stored);
+	pthread_mutex_lock(&l->append);
+	pthread_mutex_lock(&s->lock);
+	r = wait_for_room(s);
+	pthread_mutex_unlock(&s->lock);
+	if (!r)
+		r = write_record(s, l, rec, name, stored, &at);
+	if (r < 0)
+		goto out;
+	pthread_mutex_lock(&s->lock);
+	for (; i < table->n && !r; i++) {
+		const struct bundle_member *m = &table->members[i];
+
+		at.size = m->size;
+		record_name_of(&key, RECORD_BUNDLE, m->name, m->name_size, s->seed);
+		r = store_note(s, &key, &at);
+	}
+	if (!r)
+		written(s, l, rec, &at);
+	/* The next record will be written over it. */
+	for (; r < 0 && i > 1; i--)
+		s->filling->list[s->filling->n - i + 1]->dead = true;
+	pthread_mutex_unlock(&s->lock);
+out:
+	pthread_mutex_unlock(&l->append);
+	return r;
 }
 
 static int check_writable(struct store *s, size_t len)
@@ -179,7 +232,7 @@ static int check_writable(struct store *s, size_t len)
 
 /* The same, the name being at hand. */
 static int put_keep(struct store *s, const struct record_name *key, const void *data,
-		    size_t len)
+		    size_t len, bool alone)
 {
 	struct packer *p;
 	struct place at;
@@ -187,6 +240,8 @@ static int put_keep(struct store *s, const struct record_name *key, const void *
 
 	if (r)
 		return r < 0 ? r : 0;
+	if (!alone && len <= BUNDLED_MAX)
+		return store_put_bundled(s, key, data, len, NULL);
 	p = store_packer(s);
 	if (!p)
 		return -ENOMEM;
@@ -204,7 +259,7 @@ int store_put_bytes(struct store *s, const struct multihash *name, const void *d
 	if (r < 0)
 		return r;
 	record_name(&key, name, s->seed);
-	return put_keep(s, &key, data, len);
+	return put_keep(s, &key, data, len, false);
 }
 
 /* What was fetched is about to be read. */
@@ -222,7 +277,7 @@ int store_put(struct store *s, struct block *b)
 	if (r < 0)
 		return r;
 	record_name(&key, &b->name, s->seed);
-	r = put_keep(s, &key, b->data, b->size);
+	r = put_keep(s, &key, b->data, b->size, true);
 	if (!r)
 		remember(s, b, &key);
 	return r;
@@ -247,7 +302,7 @@ int store_put_cached(struct store *s, struct block *b)
 	back = !r && pending_find(&s->bad, &lost);
 	pthread_mutex_unlock(&s->lock);
 	if (back) {
-		r = put_keep(s, &lost, b->data, b->size);
+		r = put_keep(s, &lost, b->data, b->size, true);
 	} else if (!r) {
 		key.log = LOG_CACHE;
 		r = store_append(s, &key, RECORD_BLOCK, &whole, b->size);
@@ -273,7 +328,7 @@ int store_keep(struct store *s, const struct multihash *name)
 		return r < 0 ? r : 0;
 	r = store_get(s, name, &b);
 	if (r >= 0)
-		r = put_keep(s, &key, b->data, b->size);
+		r = put_keep(s, &key, b->data, b->size, true);
 	block_unref(b);
 	return r;
 }

@@ -14,7 +14,8 @@ static int check_place(struct store *s, const struct multihash *name,
 	int r = block_reserve(&b, name, at->size, &data);
 
 	if (!r)
-		r = store_read(s, key, at, data);
+		r = at->kind == RECORD_BUNDLE ? store_read_member(s, key, at, true, data)
+					      : store_read(s, key, at, data);
 	if (!r)
 		r = multihash_check(name, data, at->size);
 	block_unref(b);

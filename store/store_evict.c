@@ -116,7 +116,7 @@ static bool may_save(struct evicting *e, uint32_t span)
 }
 
 static int take_record(void *arg, const uint8_t *name, size_t name_size,
-		       const struct place *where, bool doubtful)
+		       const struct place *where, uint32_t end, bool doubtful)
 {
 	struct evicting *e = arg;
 	struct store *s = e->store;

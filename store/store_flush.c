@@ -52,8 +52,12 @@ int store_flush(struct store *s)
 	bool dir_dirty;
 	int r;
 
+	/* Those who wait for a sync have closed theirs; what cannot be written stays. */
+	(void)store_close_bundles(s, false);
 	pthread_mutex_lock(&s->lock);
 	s->rounds++;
+	if (s->open_blocks)
+		s->first_put = store_now_ms();
 	if (!s->flushing->n) {
 		struct pending *t = s->filling;
 		s->filling = s->flushing;
@@ -151,8 +155,10 @@ static void *flusher(void *arg)
 	struct store *s = arg;
 
 	pthread_mutex_lock(&s->lock);
+	s->flusher_self = pthread_self();
+	s->flushes = true;
 	for (;;) {
-		size_t n = s->filling->n + s->flushing->n;
+		size_t n = s->filling->n + s->flushing->n + (s->stop ? 0 : s->open_blocks);
 		int64_t now = store_now_ms();
 		int64_t due = s->first_put + FLUSH_AFTER_MS;
 		bool much =
@@ -208,8 +214,10 @@ void store_flusher_stop(struct store *s)
 
 int store_sync(struct store *s)
 {
-	int r = 0;
+	int r = store_close_bundles(s, true);
 
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&s->lock);
 	uint64_t mine = s->puts, asked_in = s->rounds;
 	while (s->durable < mine) {

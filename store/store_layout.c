@@ -38,7 +38,7 @@ int store_version_check(int dir)
 		return ERR_NEWER;
 	if (i != (size_t)n - 1 || text[i] != '\n' || !version)
 		return ERR_CORRUPT;
-	return 0;
+	return (int)version;
 }
 
 int store_version_write(int dir)

@@ -133,6 +133,8 @@ int store_read(struct store *s, const struct record_name *name, const struct pla
 	struct packer *p;
 	int r;
 
+	if (at->kind == RECORD_BUNDLE)
+		return store_read_member(s, name, at, false, out);
 	if (at->kind == RECORD_BLOCK && at->stored == at->size)
 		return segment_read(&s->segments, at, name->bytes, name->size, out, NULL);
 	p = store_packer(s);
@@ -203,7 +205,7 @@ int store_put_piece(struct store *s, struct packer *p, const void *data, size_t 
 			if (!r)
 				continue;
 		}
-		pack(p, data, len, &packed);
+		pack_fast(p, data, len, &packed);
 		r = store_append(s, &key, RECORD_PIECE, &packed, len);
 		/* 1: another thread was faster, and ours has to be compared. */
 		if (r <= 0)

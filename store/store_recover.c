@@ -13,13 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int read_header(struct segment *g)
+/* *current: records of every kind may be added. */
+static int read_header(struct segment *g, bool *current)
 {
 	uint8_t header[SEGMENT_HEADER];
 	ssize_t n = pread(g->fd, header, sizeof header, 0);
 
 	if (n < 0)
 		return -errno;
+	*current = n == sizeof header && segment_header_current(header);
 	return n == sizeof header ? segment_header_check(header, g->number) : ERR_CORRUPT;
 }
 
@@ -52,7 +54,7 @@ struct finding {
 };
 
 static int note_found(void *arg, const uint8_t *name, size_t name_size,
-		      const struct place *where, bool doubtful)
+		      const struct place *where, uint32_t end, bool doubtful)
 {
 	struct finding *f = arg;
 	struct store *s = f->store;
@@ -71,6 +73,8 @@ static int note_found(void *arg, const uint8_t *name, size_t name_size,
 		return is_damage(r) ? 0 : r;
 	pthread_mutex_lock(&s->lock);
 	r = store_note(s, &key, at);
+	if (!r)
+		store_noted(s, &s->logs[f->log], at->segment, end, 0);
 	bool full = s->filling->n >= FLUSH_NAMES;
 	pthread_mutex_unlock(&s->lock);
 	return r < 0 || !full ? r : store_flush(s);
@@ -88,6 +92,7 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from, uint
 	struct segment *g = NULL;
 	uint64_t damaged = 0;
 	uint32_t end = from;
+	bool current = false;
 	struct stat st;
 	int r, header;
 
@@ -103,7 +108,7 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from, uint
 		r = segment_remove(&s->segments, number);
 		goto out;
 	}
-	header = read_header(g);
+	header = read_header(g, &current);
 	if (header == ERR_NEWER || (header < 0 && header != ERR_CORRUPT)) {
 		r = header;
 		goto out;
@@ -131,12 +136,13 @@ static int recover_segment(struct store *s, uint32_t number, uint32_t from, uint
 		if (ftruncate(g->fd, end) < 0)
 			return -errno;
 	}
-	/* Behind damage, or without a header, nothing more is added. */
+	/* Behind damage, or without a header, nothing more is added; nor to a segment
+	 * of an older version. */
 	bool whole = header >= 0 && st.st_size >= end && !damaged;
 	if (!whole)
 		log_line(LOG_WARN, "store %s: segment %08u is damaged", s->path, number);
 	pthread_mutex_lock(&s->lock);
-	l->tail = (struct mark){ number, whole ? end : SEGMENT_MAX };
+	l->tail = (struct mark){ number, whole && current ? end : SEGMENT_MAX };
 	l->kicked = l->tail.offset;
 	pthread_mutex_unlock(&s->lock);
 	return 0;
@@ -231,7 +237,7 @@ static int commit_found(struct rebuild *b)
 }
 
 static int collect_found(void *arg, const uint8_t *name, size_t name_size,
-			 const struct place *where, bool doubtful)
+			 const struct place *where, uint32_t end, bool doubtful)
 {
 	struct rebuild *b = arg;
 	struct place copy = *where, *at = &copy;
@@ -285,6 +291,7 @@ static int rebuild_from(struct rebuild *b, uint64_t *damaged)
 	for (size_t i = 0; i < n && !r; i++) {
 		struct segment *g = NULL;
 		uint32_t end = 0;
+		bool current;
 
 		r = segment_open(segments, numbers[i], &g);
 		if (r == -EISDIR || r == -ELOOP) {
@@ -293,7 +300,7 @@ static int rebuild_from(struct rebuild *b, uint64_t *damaged)
 		}
 		if (r < 0)
 			break;
-		r = read_header(g);
+		r = read_header(g, &current);
 		b->log = r >= 0 ? (uint8_t)r : LOG_KEEP;
 		if (r == ERR_CORRUPT)
 			r = 0;

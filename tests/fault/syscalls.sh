@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # A kill, EIO or ENOSPC at every system call of one add, and of one gc: afterwards
 # the store has the old or the new state, and success is never said in vain.
-#	STEP=31		every how many of the calls is tried (1: all); FIRST=0..STEP-1 of which one begins
+#	STEP=47		every how many of the calls is tried (1: all); FIRST=0..STEP-1 of which one begins
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../crash.sh"
 command -v strace >/dev/null || skip_all "no strace"
 strace -o /dev/null true 2>/dev/null || skip_all "strace may not trace here"
-STEP=${STEP:-31} FIRST=${FIRST:-0}
+STEP=${STEP:-47} FIRST=${FIRST:-0}
 CALLS="openat read pread64 preadv write pwrite64 pwritev fsync fdatasync sync_file_range ftruncate mkdir mkdirat rename renameat unlink unlinkat mmap newfstatat fstat getdents64 flock fcntl lseek clone3 getrandom"
 export ASAN_OPTIONS=detect_leaks=0 # which cannot be told under ptrace
 

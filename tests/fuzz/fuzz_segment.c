@@ -19,7 +19,7 @@ struct seen {
 
 /* What comes out is in order, inside, and not made up. */
 static int on_record(void *arg, const uint8_t *bytes, size_t size, const struct place *at,
-		     bool doubtful)
+		     uint32_t end, bool doubtful)
 {
 	struct seen *seen = arg;
 	struct multihash name;
@@ -29,10 +29,10 @@ static int on_record(void *arg, const uint8_t *bytes, size_t size, const struct 
 		abort();
 	for (int i = 0; i < 3; i++)
 		known |= multihash_equal(&name, &seen->names[i]);
-	if (!known || at->offset < seen->behind || at->offset % 8 ||
+	if (!known || at->offset < seen->behind || at->offset % 8 || end > seen->size ||
 	    at->stored > seen->size - at->offset)
 		abort();
-	seen->behind = at->offset + RECORD_HEADER + (uint32_t)size + at->stored;
+	seen->behind = end;
 	return 0;
 }
 

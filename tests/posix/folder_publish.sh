@@ -34,13 +34,11 @@ check "an_edit_here_appears_there_by_itself" wait_for 30 same
 [ "$(c b cat "$k51@{1}/file")" = one ] && ok "and_its_old_versions" || not_ok "and_its_old_versions"
 [ "$(c b diff "$k51@{1}" "$k51" | tr '\n' '|')" = "D dir/data|M file|A more/|" ] && ok "and_compared" || not_ok "and_compared" "$(c b diff "$k51@{1}" "$k51" 2>&1 | tr '\n' '|')"
 check "it_is_told_as_published" wait_for 10 published
-check "somebody_keeps_it_too" c b pin add "$k51"
+# A copy of one's own goes on from it.
+check "a_folder_is_made_from_the_name" c b folder create copy --from "$k51" --publish
+mnt copy
 status_says() { c a folder status f | grep -qE "published +yes, [1-9][0-9]* other peers? ha"; }
 check "status_says_so_and_who_has_it" wait_for 20 status_says
-
-# A copy of one's own goes on from it.
-check "a_folder_is_made_from_the_name" c b folder create copy --from "$k51"
-mnt copy
 check "and_mounted" c b mount copy "$T/copy"
 check "it_has_what_the_other_has" diff -r "$T/rw" "$T/copy"
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct world {
@@ -338,6 +339,11 @@ static void a_snapshot_that_is_cancelled_leaves_all_as_it_was(void **state)
 	folder_unuse(u);
 }
 
+static int entries_told, inodes_told, pasts_told;
+static void on_entry(void *arg, uint64_t dir, const char *name) { entries_told++; }
+static void on_inode(void *arg, uint64_t ino) { inodes_told++; }
+static void on_past(void *arg) { pasts_told++; }
+
 static bool file_is(struct folder_use *u, const char *name, const char *text)
 {
 	struct folder_attr attr;
@@ -358,10 +364,54 @@ static bool file_is(struct folder_use *u, const char *name, const char *text)
 	return !strcmp(got, text);
 }
 
-static int entries_told, inodes_told, pasts_told;
-static void on_entry(void *arg, uint64_t dir, const char *name) { entries_told++; }
-static void on_inode(void *arg, uint64_t ino) { inodes_told++; }
-static void on_past(void *arg) { pasts_told++; }
+/* The head has moved, and before the working tree hears of it there is an end. */
+static void die(void *arg, const char *name)
+{
+	struct folder_info i;
+
+	/* The opening is told too. */
+	if (folders_find(((struct world *)arg)->folders, name, &i) == 0 && i.snapshotting)
+		_exit(7);
+}
+
+static void an_end_between_head_and_tree_makes_no_second_snapshot(void **state)
+{
+	struct world *w = *state;
+	struct snapshot_made made;
+	struct folder_info before, after;
+	struct folder_state st;
+	int status;
+
+	make(w, "f");
+	struct folder_use *u = use(w, "f", 0);
+	write_file(u, "x", "hello\n");
+	folder_unuse(u);
+	folders_find(w->folders, "f", &before);
+	close_all(w);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		open_all(w);
+		folders_listen(w->folders, die, w);
+		if (folders_use(w->folders, "f", 0, &u) == 0)
+			folder_snapshot(u, "torn", NULL, &made);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	open_all(w);
+	folders_find(w->folders, "f", &after);
+	assert_false(cid_equal(&before.head, &after.head));
+	u = use(w, "f", 0);
+	folder_state(folder_used(u), &st);
+	assert_true(st.dirty_inodes > 0);
+	assert_int_equal(folder_snapshot(u, "again", NULL, &made), 0);
+	assert_true(cid_equal(&made.commit, &after.head));
+	folder_state(folder_used(u), &st);
+	assert_int_equal(st.dirty_inodes, 0);
+	assert_true(file_is(u, "x", "hello\n"));
+	folder_unuse(u);
+}
 
 static void an_old_version_comes_back_by_restore_and_by_checkout(void **state)
 {
@@ -509,6 +559,7 @@ int main(void)
 		TEST(a_snapshot_moves_the_head_and_without_changes_there_is_none),
 		TEST(a_snapshot_that_is_cancelled_leaves_all_as_it_was),
 		TEST(a_name_may_become_something_else),
+		TEST(an_end_between_head_and_tree_makes_no_second_snapshot),
 		TEST(an_old_version_comes_back_by_restore_and_by_checkout),
 		TEST(a_branch_is_gone_over_to),
 		cmocka_unit_test(a_snapshot_is_due_when_it_is_quiet_or_when_it_is_time),

@@ -59,7 +59,7 @@ struct found {
 };
 
 static int note(void *arg, const uint8_t *name, size_t name_size, const struct place *at,
-		bool doubtful)
+		uint32_t end, bool doubtful)
 {
 	struct found *f = arg;
 
@@ -100,7 +100,7 @@ static void a_record_has_these_bytes(void **state)
 
 	uint8_t *file = scratch_read(w->dir, "segments/00000001.seg", &len);
 	assert_int_equal(len, 32 + 72);
-	assert_memory_equal(file, "cairnseg\1\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0", 24);
+	assert_memory_equal(file, "cairnseg\2\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0", 24);
 	assert_memory_equal(file + 32, head, sizeof head);
 	assert_memory_equal(file + 32 + 32, name, sizeof name);
 	assert_memory_equal(file + 32 + 66, "hello\n", 6);
@@ -294,7 +294,7 @@ static void a_header_of_a_newer_version_is_known(void **state)
 		assert_int_equal(segment_header_check(header, 5), ERR_CORRUPT);
 		header[i / 8] ^= (uint8_t)(1 << i % 8);
 	}
-	header[8] = 2;
+	header[8] = SEGMENT_VERSION + 1;
 	uint64_t check = record_check(header, 24);
 	memcpy(header + 24, &check, 8); /* tests run on little-endian machines */
 	assert_int_equal(segment_header_check(header, 5), ERR_NEWER);
