@@ -253,11 +253,14 @@ int inodes_new(struct inodes **out)
 	pthread_mutex_init(&t->lock, NULL);
 	if (!t->by_id || !t->by_key)
 		goto nomem;
-	for (uint64_t id = INODE_ROOT; id <= INODE_SHELF; id++) {
-		const char *name = id == INODE_IPFS    ? "ipfs"
-				   : id == INODE_IPNS  ? "ipns"
-				   : id == INODE_SHELF ? "snapshots"
-						       : "";
+	for (uint64_t id = INODE_ROOT; id <= INODE_FOLDERS; id++) {
+		static const char *const names[] = {
+			[INODE_IPFS] = "ipfs",
+			[INODE_IPNS] = "ipns",
+			[INODE_SHELF] = "snapshots",
+			[INODE_FOLDERS] = "folders",
+		};
+		const char *name = names[id] ? names[id] : "";
 		struct inode *i = add(t, id, NULL, name, strlen(name));
 
 		if (!i)

@@ -24,6 +24,7 @@
 #define INODE_IPFS  2 /* /ipfs and /ipns, where the mount is the whole name space */
 #define INODE_IPNS  3
 #define INODE_SHELF 4 /* of a folder's history: /snapshots (tree.h) */
+#define INODE_FOLDERS 5 /* the repository's folders: /folders */
 #define INODE_FIRST 16 /* smaller numbers are fixed */
 
 enum inode_kind { INODE_FILE = 1, INODE_DIR, INODE_SYMLINK, INODE_TOP };
@@ -43,7 +44,7 @@ struct inode_info {
 
 struct inodes;
 
-/* The table has INODE_ROOT to INODE_SHELF, as INODE_TOP. */
+/* The table has INODE_ROOT to INODE_FOLDERS, as INODE_TOP. */
 int inodes_new(struct inodes **out);
 void inodes_free(struct inodes *t);
 
@@ -66,10 +67,10 @@ int inodes_dir(struct inodes *t, uint64_t parent, uint32_t version, const char *
 	       size_t name_len, const struct cid *cid, const struct dag_attr *a,
 	       uint64_t pos, struct inode_info *out);
 
-/* Trees by CID, by name, of a history: each entry is the top of a tree of its own. */
+/* Trees by CID, by name, of a history, of folders: each entry is the top of a tree of its own. */
 static inline bool inode_has_tops(uint64_t id)
 {
-	return id >= INODE_IPFS && id <= INODE_SHELF;
+	return id >= INODE_IPFS && id <= INODE_FOLDERS;
 }
 
 /* The number inodes_file() and inodes_dir() would use first: d_ino in a listing. */

@@ -1,6 +1,6 @@
 /*
  * FUSE mounts: read-only of one tree (/ipfs/CID[/path]), one name (/ipns/NAME)
- * or the whole name space (/ipfs and /ipns inside); read-write of a folder.
+ * or the whole name space (/ipfs, /ipns and /folders inside); read-write of a folder.
  */
 #ifndef FS_MOUNT_H
 #define FS_MOUNT_H
@@ -9,6 +9,7 @@
 
 struct folder_use;
 struct mount;
+struct tree_shelf;
 
 struct mount_options {
 	const char *source;  /* "/ipfs/CID[/path]", "/ipns/NAME[/path]"; NULL: everything */
@@ -18,6 +19,8 @@ struct mount_options {
 	/* Looked into before the store, for this mount alone; NULL: nothing.  Any
 	 * thread; get() may wait for the disk.  Borrowed until the mount is freed. */
 	struct block_source *extra;
+	/* Of everything: what /folders shows, or NULL.  Borrowed likewise. */
+	const struct tree_shelf *folders;
 };
 
 /*

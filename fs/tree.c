@@ -42,6 +42,11 @@ static int open_child(struct tree *t, const struct inode_info *dir, const char *
 	return inodes_file(t->inodes, cid, a, dir->id, pos, out);
 }
 
+const struct tree_shelf *tree_shelf(struct tree *t, uint64_t dir)
+{
+	return dir == INODE_SHELF ? t->shelf : dir == INODE_FOLDERS ? t->folders : NULL;
+}
+
 static int lookup_once(struct tree *t, uint64_t id, const char *name,
 		       struct inode_info *out, struct lack *lack)
 {
@@ -59,6 +64,8 @@ static int lookup_once(struct tree *t, uint64_t id, const char *name,
 	} else if (id == INODE_ROOT && dir.kind == INODE_TOP) {
 		bool ipfs = strcmp(name, "ipfs") == 0;
 
+		if (t->folders && strcmp(name, "folders") == 0)
+			return inodes_get(t->inodes, INODE_FOLDERS, out);
 		if (!ipfs && strcmp(name, "ipns") != 0)
 			return -ENOENT;
 		return inodes_get(t->inodes, ipfs ? INODE_IPFS : INODE_IPNS, out);
@@ -78,8 +85,10 @@ static int lookup_once(struct tree *t, uint64_t id, const char *name,
 		if (r < 0)
 			return r;
 		lack->top = e.cid;
-	} else if (id == INODE_SHELF) {
-		r = t->shelf ? t->shelf->root(t->shelf->arg, name, &e.cid) : -ENOENT;
+	} else if (id == INODE_SHELF || id == INODE_FOLDERS) {
+		const struct tree_shelf *shelf = tree_shelf(t, id);
+
+		r = shelf ? shelf->root(shelf->arg, name, &e.cid) : -ENOENT;
 		if (r < 0)
 			return r;
 		lack->top = e.cid;
@@ -170,8 +179,8 @@ int tree_entry_open(const struct tree_entry *e, struct inode_info *out)
 			  out);
 }
 
-static int list_shelf(const struct tree_shelf *shelf, uint64_t pos, tree_each_fn each,
-		      void *arg)
+static int list_shelf(const struct tree_shelf *shelf, uint64_t dir, uint64_t pos,
+		      tree_each_fn each, void *arg)
 {
 	char name[NAME_MAX_BYTES + 1];
 	int r = 0;
@@ -179,7 +188,7 @@ static int list_shelf(const struct tree_shelf *shelf, uint64_t pos, tree_each_fn
 	for (; r == 0 && (r = shelf->name(shelf->arg, pos - POS_ENTRIES, name)) == 0; pos++) {
 		struct tree_entry e = {
 			.name = name,
-			.ino = inode_dir_id(INODE_SHELF, name, strlen(name)),
+			.ino = inode_dir_id(dir, name, strlen(name)),
 			.kind = INODE_DIR,
 			.next = pos + 1,
 		};
@@ -196,12 +205,13 @@ static int list_fixed(struct tree *t, const struct inode_info *dir, uint64_t *po
 	static const struct tree_entry all[] = {
 		{ "ipfs", INODE_IPFS, INODE_TOP, 3, NULL },
 		{ "ipns", INODE_IPNS, INODE_TOP, 4, NULL },
+		{ "folders", INODE_FOLDERS, INODE_TOP, 5, NULL },
 	};
 	static const struct tree_entry past[] = {
 		{ "snapshots", INODE_SHELF, INODE_TOP, 3, NULL },
 	};
 	const struct tree_entry *top = t->shelf ? past : all;
-	uint64_t n = t->shelf ? 1 : 2;
+	uint64_t n = t->shelf ? 1 : t->folders ? 3 : 2;
 	struct tree_entry dots[] = {
 		{ ".", dir->id, INODE_DIR, 1, NULL },
 		{ "..", dir->parent ? dir->parent : dir->id, INODE_DIR, 2, NULL },
@@ -243,8 +253,8 @@ int tree_list(struct tree *t, uint64_t id, uint64_t pos, tree_each_fn each, void
 	}
 	if (list_fixed(t, &l.dir, &pos, each, arg) != 0)
 		return 0;
-	if (id == INODE_SHELF && t->shelf) {
-		r = list_shelf(t->shelf, pos, each, arg);
+	if (tree_shelf(t, id)) {
+		r = list_shelf(tree_shelf(t, id), id, pos, each, arg);
 		return r < 0 && !dots ? r : 0;
 	}
 	if (l.dir.kind == INODE_TOP)

@@ -13,13 +13,17 @@
 #include "fs/inode.h"
 #include "fs/parked.h"
 
-/* Trees by name: what INODE_SHELF shows.  Names do not contain slashes. */
+/* Trees by name: what INODE_SHELF and INODE_FOLDERS show.  Names do not contain slashes.
+ * Any thread. */
 struct tree_shelf {
 	/* The tree called `name`: 0, -ENOENT, ... */
 	int (*root)(void *arg, const char *name, struct cid *out);
 	/* The `n`-th name, from 0: 0, or -ENOENT behind the last.  At least 256 bytes. */
 	int (*name)(void *arg, uint64_t n, char *out);
 	void *arg;
+	/* When names came or went last; NULL: that is told to the kernel (notify.h).  With
+	 * it trees may change too, and the kernel asks for each name every time. */
+	void (*changed)(void *arg, struct timespec *out);
 };
 
 struct tree {
@@ -31,12 +35,16 @@ struct tree {
 	 */
 	int (*name)(void *arg, const struct peer_id *name, struct cid *root);
 	void *name_arg;
+	const struct tree_shelf *folders; /* of the whole name space, or NULL */
 	const struct tree_shelf *shelf; /* then it is all that lies at the top; or NULL */
 };
 
 /* The entry `name` of a directory; the kernel's look-up is counted. */
 int tree_lookup(struct tree *t, uint64_t dir, const char *name, struct inode_info *out,
 		struct lack *lack);
+
+/* What shows the names in the directory `dir`, or NULL. */
+const struct tree_shelf *tree_shelf(struct tree *t, uint64_t dir);
 
 struct tree_entry {
 	const char *name;

@@ -221,6 +221,7 @@ static int make_parts(struct tree_mount *t, const struct mount_options *o)
 	if (!o->source) {
 		t->shown.tree.name = view_name_root;
 		t->shown.tree.name_arg = t->view;
+		t->shown.tree.folders = o->folders;
 	}
 	return parking_new(&t->m.parking, t->m.blocks, view_names(t->view), timeout_ms);
 }

@@ -30,6 +30,13 @@ static void entry_of(struct shown *s, const struct inode_info *i,
 	};
 	tree_stat(i, &e->attr);
 	e->attr.st_ino = e->ino;
+	const struct tree_shelf *names = tree_shelf(&s->tree, i->id);
+	const struct tree_shelf *in = tree_shelf(&s->tree, i->parent);
+	if ((names && names->changed) || (in && in->changed))
+		e->entry_timeout = e->attr_timeout = 0;
+	/* By its time the kernel tells whether the listing that it keeps is good. */
+	if (names && names->changed)
+		names->changed(names->arg, &e->attr.st_mtim);
 	e->attr.st_uid = s->m->uid;
 	e->attr.st_gid = s->m->gid;
 }
@@ -47,7 +54,7 @@ static int run_lookup(struct op *op, struct lack *lack)
 	if (is_node && !op->parked.run && !inode_has_tops(dir))
 		shown_ahead_lookup(s, dir, r == 0);
 	/* An unknown name may be published at any time, a snapshot made. */
-	if (r == -ENOENT && dir != INODE_IPNS && dir != INODE_SHELF) {
+	if (r == -ENOENT && dir != INODE_IPNS && !tree_shelf(&s->tree, dir)) {
 		e = (struct fuse_entry_param){ .ino = 0, .entry_timeout = FOREVER };
 		fuse_reply_entry(op->req, &e);
 		return 0;
@@ -217,7 +224,7 @@ void tree_op_getattr(fuse_req_t req, struct shown *s, fuse_ino_t ino)
 		return;
 	}
 	entry_of(s, &i, &e);
-	fuse_reply_attr(req, &e.attr, FOREVER);
+	fuse_reply_attr(req, &e.attr, e.attr_timeout);
 }
 
 void tree_op_readlink(fuse_req_t req, struct shown *s, fuse_ino_t ino)

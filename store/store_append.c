@@ -93,8 +93,6 @@ static int write_record(struct store *s, struct log *l, const struct record *rec
 
 	if (!l->active || l->tail.offset + span > max)
 		r = store_next_segment(s, l);
-	else if (l->number == LOG_CACHE && store_cache_full(s))
-		r = store_evict(s); /* that could not be done before */
 	if (r < 0)
 		return r;
 	*at = (struct place){ l->tail.segment, l->tail.offset, rec->stored, rec->size, rec->kind,
@@ -146,6 +144,9 @@ static int append(struct store *s, const struct record_name *name, const struct 
 	now = store_find_pending(s, name);
 	skip = now && !(moved && place_same(&now->at, moved));
 	pthread_mutex_unlock(&s->lock);
+	/* What could not be done before; not in write_one(), which an eviction uses. */
+	if (r >= 0 && !skip && l->number == LOG_CACHE && l->active && store_cache_full(s))
+		r = store_evict(s);
 	if (r >= 0)
 		r = skip ? 1 : write_one(s, l, name, rec, data);
 	pthread_mutex_unlock(&l->append);

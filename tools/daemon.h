@@ -5,6 +5,7 @@
 #include "fs/keeper.h"
 #include "fs/waiting.h"
 #include "fs/mount.h"
+#include "fs/tree.h"
 #include "net/node.h"
 #include "tools/pins.h"
 
@@ -14,6 +15,7 @@ struct mounted {
 	struct mount *mount;
 	char *dir;
 	struct car_file *car; /* what it shows, or NULL */
+	struct tree_shelf folders;
 	struct daemon *daemon;
 	struct mounted *next;
 	bool ending;

@@ -5,9 +5,12 @@
 #include "store/error.h"
 #include "tools/ref.h"
 
+#include <limits.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct mounting {
 	struct request *rq;
@@ -80,6 +83,51 @@ static void mounting_fail(struct mounting *mg, int code, const char *what, const
 	mounting_free(mg);
 }
 
+/* ---- /folders, as of their newest snapshots ---- */
+
+static int folder_root(void *arg, const char *name, struct cid *out)
+{
+	struct daemon *d = arg;
+	struct secret_key key;
+	struct cid commit;
+	int r = folder_name_ok(name) ? folders_head(d->folders, name, &key, &commit, out) : -ENOENT;
+
+	sodium_memzero(&key, sizeof key);
+	return r;
+}
+
+struct nth {
+	uint64_t left;
+	char *out;
+};
+
+static int take_nth(void *arg, const struct folder_info *i)
+{
+	struct nth *n = arg;
+
+	if (n->left-- > 0)
+		return 0;
+	strcpy(n->out, i->name);
+	return 1;
+}
+
+static int folder_nth(void *arg, uint64_t n, char *out)
+{
+	struct nth nth = { n, out };
+
+	return folders_each(((struct daemon *)arg)->folders, take_nth, &nth) == 1 ? 0 : -ENOENT;
+}
+
+static void folders_changed(void *arg, struct timespec *out)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/folders", ((struct daemon *)arg)->repo);
+	if (stat(path, &st) == 0)
+		*out = st.st_mtim;
+}
+
 static void mounting_start(struct mounting *mg)
 {
 	json_t *args = mg->rq->args;
@@ -89,7 +137,11 @@ static void mounting_start(struct mounting *mg)
 		.timeout_ms = (uint64_t)json_integer_value(json_object_get(args, "timeout_ms")),
 		.allow_other = json_is_true(json_object_get(args, "allow_other")),
 		.extra = mg->m->car ? car_file_source(mg->m->car) : NULL,
+		.folders = &mg->m->folders,
 	};
+
+	mg->m->folders = (struct tree_shelf){ .root = folder_root, .name = folder_nth,
+					      .arg = mg->m->daemon, .changed = folders_changed };
 
 	mount_start(mg->m->daemon->node, &o, on_mounted, mg);
 }

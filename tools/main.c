@@ -143,7 +143,7 @@ static const struct command commands[] = {
 	  "  --suid, --dev   of a folder, for root: let set-id programs and devices work\n"
 	  "SOURCE is a folder of this repository, to be read and written; a CID,\n"
 	  "/ipfs/CID/path, a name, or /ipns/NAME/path; or a CAR file, which is read in place,\n"
-	  "without importing it.  Without SOURCE DIR shows /ipfs and /ipns.  Starts the\n"
+	  "without importing it.  Without SOURCE DIR shows /ipfs, /ipns and /folders.  Starts the\n"
 	  "daemon if none runs.\n" },
 	{ "umount", cmd_umount, "DIR", "take a mount away", NULL },
 	{ "peers", cmd_peers, "[--json]", "who is connected, and what came from whom", NULL },

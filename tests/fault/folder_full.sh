@@ -8,7 +8,7 @@ need_folders
 need_root
 own_mounts "$@"
 WRITES=${1:-${WRITES:-12}}
-loop_dir disk 96M || skip_all "no loop devices"
+loop_dir disk 224M || skip_all "no loop devices"
 c() { local n=$1; shift; "$CAIRN" --repo "$T/disk/$n" "$@"; }
 mkdir "$T/disk/f"; ln -s disk/f "$T/f"
 folder f || { not_ok "a_folder_is_mounted" "$(tail -n 2 "$T/f.err" | tr '\n' '|')"; finish; }
@@ -31,7 +31,7 @@ clean() { local f; for f in "$M"/*; do [ -e "$T/twin/${f##*/}" ] || rm "$f" || r
 ballast() { local free; free=$(($(stat -f -c '%a * %S' "$T/disk") - ${1:-0})); fallocate -l "$free" "$T/disk/ballast" 2>/dev/null || head -c "$free" /dev/zero >"$T/disk/ballast" 2>/dev/null; }
 alive() { kill -0 "$DAEMON_PID" && stat "$M" >/dev/null; }
 
-head -c 30000000 /dev/zero >"$T/disk/ballast"
+head -c 125000000 /dev/zero >"$T/disk/ballast"
 for i in $(seq 400); do put "f$i" 300000 || break; done
 grep -q 'No space left' "$T/put.err" && ok "a_full_disk_is_ENOSPC_to_the_writer" || not_ok "a_full_disk_is_ENOSPC_to_the_writer" "file $i: $(cat "$T/put.err")"
 check "the_daemon_lives" alive

@@ -2,6 +2,9 @@
 # Power cuts: the store lies on a file system that is cut off from its disk in
 # the middle of an add.  What was printed is there afterwards (root, loop devices).
 #	CUTS=4	of ext4;  XFS=1	and of xfs, where it can be made
+# In a mount namespace of its own: whoever copies ours meanwhile would hold on to a
+# disk that is cut off, and mounting it again would give that one.
+[ -n "${ALONE:-}" ] || [ "$(id -u)" != 0 ] || exec env ALONE=1 unshare -m "$0" "$@"
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../crash.sh"
 CUTS=${CUTS:-4} XFS=${XFS:-1} RANDOM=${SEED:-1}

@@ -150,6 +150,16 @@ is "the_snapshot_keeps_what_was" "$(cat "$one/d/g") $(cksum <"$one/f")" "old $(s
 check "and_can_be_copied_from" cp -a "$one/f" "$T/small/f"
 is "as_it_was_there" "$(cksum <"$T/small/f")" "$(seq 1000 | cksum)"
 is "a_snapshot_is_read_only" "$(errno touch "$one/d/x")" "Read-only file system"
+mnt all
+check "everything_is_mounted" c a mount "$T/all"
+is "it_lists_folders" "$(ls "$T/all" "$T/all/folders" | tr '\n' ' ')" "$T/all: folders ipfs ipns  $T/all/folders: small work "
+is "as_of_their_last_snapshot" "$(cat "$T/all/folders/small/d/g")" old
+c a snapshot small >/dev/null
+is "and_of_the_next" "$(cat "$T/all/folders/small/d/g")" new
+c a folder create third >/dev/null
+is "and_new_ones" "$(ls "$T/all/folders" | tr '\n' ' ')" "small third work "
+is "to_be_read_only" "$(errno touch "$T/all/folders/small/x")" "Read-only file system"
+c a umount "$T/all" >/dev/null
 check "the_small_one_is_unmounted" c a umount "$T/small"
 
 # ---- refused ----

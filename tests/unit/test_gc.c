@@ -143,7 +143,7 @@ static int gc(struct fixture *f)
 
 struct walk {
 	struct store *store;
-	struct cid stack[256];
+	struct cid stack[512];
 	size_t n;
 };
 
@@ -151,7 +151,7 @@ static int on_child(void *arg, const struct cid *child)
 {
 	struct walk *w = arg;
 
-	if (w->n == 256)
+	if (w->n == 512)
 		return -ENOBUFS;
 	w->stack[w->n++] = *child;
 	return 0;
@@ -339,6 +339,46 @@ static void what_is_pinned_stays_and_the_rest_goes(void **state)
 	assert_int_equal(whole(f, &kept), 0);
 	/* The segments alone say the same. */
 	uint64_t damaged = 1;
+	assert_int_equal(store_close(f->store), 0);
+	assert_int_equal(store_rebuild(f->store_dir, NULL, &damaged), 0);
+	assert_int_equal(damaged, 0);
+	open_with(f, 0);
+	assert_int_equal(whole(f, &kept), 0);
+	assert_int_equal(store_each(f->store, check_block, f->store), 0);
+}
+
+/* Small files lie in bundles: neighbours that stay move on together. */
+static void of_a_bundle_only_what_is_alive_moves(void **state)
+{
+	struct fixture *f = *state;
+	struct cid kept, gone;
+	uint64_t damaged = 1;
+	char name[32];
+
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(name, sizeof name, "f%03u", i);
+		write_file(f, name, 1000 + i, 500 + i * 37 % 5000);
+	}
+	assert_int_equal(import(f, &gone), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(name, sizeof name, "f%03u", i);
+		if (i % 4)
+			write_file(f, name, 5000 + i, 300);
+	}
+	assert_int_equal(import(f, &kept), 0);
+	assert_int_equal(pins_add(f->pins, &kept, PIN_RECURSIVE, ""), 0);
+	uint64_t before = disk(f);
+	assert_int_equal(gc(f), 0);
+	assert_true(f->result.files >= 1);
+	assert_true(f->result.dropped >= 225);
+	/* Most of three quarters of 0.9 MB. */
+	assert_true(before - disk(f) >= MIB / 2);
+	assert_int_equal(whole(f, &kept), 0);
+	assert_int_equal(whole(f, &gone), ERR_MISSING);
+	uint64_t settled = disk(f);
+	assert_int_equal(gc(f), 0);
+	assert_int_equal(f->result.dropped + f->result.files, 0);
+	assert_int_equal(disk(f), settled);
 	assert_int_equal(store_close(f->store), 0);
 	assert_int_equal(store_rebuild(f->store_dir, NULL, &damaged), 0);
 	assert_int_equal(damaged, 0);
@@ -1023,6 +1063,7 @@ int main(void)
 		T(a_lost_table_of_pins_is_not_taken_for_an_empty_one),
 		T(a_damaged_pin_stops_a_gc),
 		T(what_is_pinned_stays_and_the_rest_goes),
+		T(of_a_bundle_only_what_is_alive_moves),
 		T(a_dry_run_says_what_would_go_and_changes_nothing),
 		T(a_direct_pin_keeps_one_block),
 		T(b80_a_pinned_bomb_is_walked_once),
