@@ -1,6 +1,7 @@
 #include "fs/folder_internal.h"
 
 #include "store/error.h"
+#include "store/mdb_error.h"
 
 #include <lmdb.h>
 #include <stdlib.h>
@@ -17,28 +18,6 @@ struct table {
 	pthread_mutex_t lock; /* of `reader` */
 	MDB_txn *reader;      /* reset between uses */
 };
-
-static int error_of(int rc)
-{
-	switch (rc) {
-	case 0:
-		return 0;
-	case MDB_VERSION_MISMATCH:
-	case MDB_INVALID:
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INCOMPATIBLE:
-	case MDB_NOTFOUND:
-	case MDB_BAD_TXN:
-	case MDB_PAGE_FULL:
-	case MDB_CURSOR_FULL:
-		return ERR_CORRUPT;
-	case MDB_MAP_FULL:
-	case MDB_TXN_FULL:
-		return -ENOSPC;
-	}
-	return rc > 0 ? -rc : -EIO;
-}
 
 void put_be(uint8_t *p, uint64_t v)
 {
@@ -76,7 +55,7 @@ static int check_length(struct table *t)
 	if (!rc)
 		rc = mdb_env_get_fd(t->env, &fd);
 	if (rc)
-		return error_of(rc);
+		return mdb_error(rc);
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	return st.st_size < (off_t)(info.me_last_pgno + 1) * page.ms_psize ? ERR_CORRUPT : 0;
@@ -89,12 +68,12 @@ static int map_env(struct table *t, const char *dir)
 	for (size_t bytes = MAP_BYTES;; bytes /= 4) {
 		rc = mdb_env_create(&t->env);
 		if (rc)
-			return error_of(rc);
+			return mdb_error(rc);
 		mdb_env_set_maxdbs(t->env, TABLES);
 		mdb_env_set_mapsize(t->env, bytes);
 		rc = mdb_env_open(t->env, dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
 		if ((rc != ENOMEM && rc != EINVAL) || bytes / 4 < MAP_BYTES_MIN)
-			return error_of(rc);
+			return mdb_error(rc);
 		mdb_env_close(t->env);
 		t->env = NULL;
 	}
@@ -136,7 +115,7 @@ int table_open(struct table **out, const char *dir, bool *fresh)
 		if (!rc)
 			mdb_txn_reset(t->reader);
 	}
-	r = error_of(rc);
+	r = mdb_error(rc);
 out:
 	if (txn)
 		mdb_txn_abort(txn);
@@ -168,7 +147,7 @@ static int read_begin(struct table *t)
 	int rc = mdb_txn_renew(t->reader);
 	if (rc)
 		pthread_mutex_unlock(&t->lock);
-	return error_of(rc);
+	return mdb_error(rc);
 }
 
 static void read_end(struct table *t)
@@ -183,7 +162,7 @@ static int get(struct table *t, unsigned table, const void *key, size_t len, MDB
 	MDB_val k = { len, (void *)key };
 	int rc = mdb_get(t->reader, t->dbi[table], &k, value);
 
-	return rc == MDB_NOTFOUND ? 0 : rc ? error_of(rc) : 1;
+	return rc == MDB_NOTFOUND ? 0 : rc ? mdb_error(rc) : 1;
 }
 
 static struct bytes *read_bytes(struct cursor *in)
@@ -316,7 +295,7 @@ static int read_extents(struct folder *f, struct table *t, struct inode *i)
 	if (c)
 		mdb_cursor_close(c);
 	if (!r && rc && rc != MDB_NOTFOUND)
-		r = error_of(rc);
+		r = mdb_error(rc);
 	return r;
 }
 
@@ -410,7 +389,7 @@ int table_next_added(struct table *t, uint64_t dir, uint64_t *cookie, char *name
 	if (rc == MDB_NOTFOUND) {
 		r = 0;
 	} else if (rc) {
-		r = error_of(rc);
+		r = mdb_error(rc);
 	} else if (k.mv_size == sizeof key && get_be(k.mv_data) == dir) {
 		r = v.mv_size && v.mv_size <= NAME_MAX_BYTES ? 1 : ERR_CORRUPT;
 		if (r > 0) {
@@ -447,7 +426,7 @@ int table_index(struct table *t, uint8_t kind, struct buf *out)
 		mdb_cursor_close(c);
 	read_end(t);
 	if (rc && rc != MDB_NOTFOUND)
-		return error_of(rc);
+		return mdb_error(rc);
 	return out->failed ? -ENOMEM : 0;
 }
 
@@ -484,7 +463,7 @@ int table_users(struct table *t, bool (*wanted)(const void *arg, uint32_t segmen
 		mdb_cursor_close(c);
 	read_end(t);
 	if (rc != MDB_NOTFOUND)
-		return error_of(rc);
+		return mdb_error(rc);
 	return out->failed ? -ENOMEM : 0;
 }
 
@@ -551,7 +530,7 @@ int table_commit(struct table *t, const struct buf *changes)
 	int rc = mdb_txn_begin(t->env, NULL, 0, &txn);
 
 	if (rc)
-		return error_of(rc);
+		return mdb_error(rc);
 	while (!rc && cursor_left(&in)) {
 		uint8_t what = cursor_u8(&in), table = cursor_u8(&in);
 		MDB_val k = { .mv_size = cursor_u8(&in) }, v;
@@ -570,7 +549,7 @@ int table_commit(struct table *t, const struct buf *changes)
 			rc = 0;
 	}
 	if (!rc)
-		return error_of(mdb_txn_commit(txn));
+		return mdb_error(mdb_txn_commit(txn));
 	mdb_txn_abort(txn);
-	return error_of(rc);
+	return mdb_error(rc);
 }

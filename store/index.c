@@ -15,30 +15,6 @@
 #define MAP_BYTES_MIN ((size_t)64 << 20)
 #define EACH_BATCH    (64u << 10) /* bytes of names between two calls back */
 
-int index_error(int rc)
-{
-	switch (rc) {
-	case 0:
-		return 0;
-	case MDB_VERSION_MISMATCH:
-	case MDB_INVALID:
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INCOMPATIBLE:
-	case MDB_NOTFOUND: /* of a database or a record that must be there */
-	case MDB_BAD_TXN:
-	case MDB_PAGE_FULL:
-	case MDB_CURSOR_FULL:
-		return ERR_CORRUPT;
-	case MDB_MAP_FULL:
-	case MDB_TXN_FULL:
-		return -ENOSPC;
-	case MDB_READERS_FULL:
-		return -EAGAIN;
-	}
-	return rc > 0 ? -rc : -EIO;
-}
-
 /* The map is only address space, but some processes have little of it (and
  * valgrind calls that EINVAL). */
 static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t bytes)
@@ -48,7 +24,7 @@ static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t
 	for (;; bytes /= 4) {
 		rc = mdb_env_create(&ix->env);
 		if (rc)
-			return index_error(rc);
+			return mdb_error(rc);
 		mdb_env_set_assert(ix->env, index_on_assert);
 		mdb_env_set_maxdbs(ix->env, 4);
 		mdb_env_set_maxreaders(ix->env, 512);
@@ -60,7 +36,7 @@ static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t
 			env_flags |= MDB_NOLOCK;
 			bytes *= 4;
 		} else if ((rc != ENOMEM && rc != EINVAL) || bytes / 4 < MAP_BYTES_MIN) {
-			return index_error(rc);
+			return mdb_error(rc);
 		}
 		mdb_env_close(ix->env);
 		ix->env = NULL;
@@ -80,7 +56,7 @@ int index_check_length(struct index *ix, bool extend)
 	if (!rc)
 		rc = mdb_env_get_fd(ix->env, &fd);
 	if (rc)
-		return index_error(rc);
+		return mdb_error(rc);
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	off_t need = (off_t)(info.me_last_pgno + 1) * page.ms_psize;
@@ -105,7 +81,7 @@ static int meta_get_one(struct index *ix, MDB_txn *txn, int log, struct meta *ou
 	int rc = mdb_get(txn, ix->meta, &key, &value);
 
 	if (rc)
-		return index_error(rc);
+		return mdb_error(rc);
 	struct cursor in = cursor_over(value.mv_data, value.mv_size);
 	out->covered[log].segment = cursor_u32le(&in);
 	out->covered[log].offset = cursor_u32le(&in);
@@ -121,7 +97,7 @@ int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
 	if (!r)
 		r = meta_get_one(ix, txn, LOG_CACHE, out);
 	if (!r)
-		r = index_error(mdb_get(txn, ix->meta, &key, &value));
+		r = mdb_error(mdb_get(txn, ix->meta, &key, &value));
 	if (r < 0)
 		return r;
 	struct cursor in = cursor_over(value.mv_data, value.mv_size);
@@ -140,15 +116,15 @@ static int open_tables(struct index *ix)
 	r = index_check_begin(ix, &txn, &sum);
 	if (r < 0)
 		return r;
-	r = index_error(mdb_dbi_open(txn, "blocks", 0, &ix->blocks));
+	r = mdb_error(mdb_dbi_open(txn, "blocks", 0, &ix->blocks));
 	if (!r)
-		r = index_error(mdb_dbi_open(txn, "pieces", 0, &ix->pieces));
+		r = mdb_error(mdb_dbi_open(txn, "pieces", 0, &ix->pieces));
 	if (!r)
-		r = index_error(mdb_dbi_open(txn, "meta", 0, &ix->meta));
+		r = mdb_error(mdb_dbi_open(txn, "meta", 0, &ix->meta));
 	if (!r)
-		r = index_error(mdb_dbi_open(txn, "cached", 0, &ix->cached));
+		r = mdb_error(mdb_dbi_open(txn, "cached", 0, &ix->cached));
 	if (!r)
-		r = index_error(mdb_get(txn, ix->meta, &key, &value));
+		r = mdb_error(mdb_get(txn, ix->meta, &key, &value));
 	if (!r) {
 		struct cursor in = cursor_over(value.mv_data, value.mv_size);
 		uint32_t version = cursor_u32le(&in);
@@ -166,7 +142,7 @@ static int open_tables(struct index *ix)
 		return r;
 	}
 	/* A commit keeps the handles, even of a read transaction. */
-	return index_error(mdb_txn_commit(txn));
+	return mdb_error(mdb_txn_commit(txn));
 }
 
 /* Before LMDB reads the file, which it believes. */
@@ -229,7 +205,7 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 	r = map_env(ix, dir, env_flags, map_bytes ? map_bytes : MAP_BYTES);
 	/* Readers that were killed would keep pages from being used again. */
 	if (!r && (flags & INDEX_WRITE))
-		r = index_error(mdb_reader_check(ix->env, &dead));
+		r = mdb_error(mdb_reader_check(ix->env, &dead));
 	if (!r)
 		r = index_check_length(ix, false);
 	if (!r)
@@ -273,7 +249,7 @@ int index_resize(struct index *ix, size_t bytes)
 	rc = mdb_env_set_mapsize(ix->env, bytes);
 	for (int i = 0; i < READERS; i++)
 		pthread_mutex_unlock(&ix->readers[i].lock);
-	return index_error(rc);
+	return mdb_error(rc);
 }
 
 /* Begin to read: 0, and a reader that read_end() takes back; or an error. */
@@ -302,7 +278,7 @@ static int read_begin(struct index *ix, struct reader **out)
 		index_inside--;
 		pthread_mutex_unlock(&rd->lock);
 		if (rc != MDB_MAP_RESIZED)
-			return index_error(rc);
+			return mdb_error(rc);
 		/* The writer, another process, has taken more: do the same. */
 		rc = index_resize(ix, 0);
 		if (rc < 0)
@@ -345,7 +321,7 @@ int index_find(struct index *ix, const struct record_name *name, struct place *o
 	if (rc == MDB_NOTFOUND)
 		r = 0;
 	else if (rc)
-		r = index_error(rc);
+		r = mdb_error(rc);
 	else
 		r = index_place_get(&value, out) < 0 ? ERR_CORRUPT : 1;
 	if (r == 1)
@@ -404,7 +380,7 @@ out:
 	if (r < 0)
 		return r;
 	if (rc && rc != MDB_NOTFOUND)
-		return index_error(rc);
+		return mdb_error(rc);
 	return out->failed ? -ENOMEM : 0;
 }
 
@@ -484,16 +460,16 @@ int index_stat(struct index *ix, struct index_stat *out)
 	r = read_begin(ix, &rd);
 	if (r < 0)
 		return r;
-	r = index_error(mdb_stat(rd->txn, ix->blocks, &blocks));
+	r = mdb_error(mdb_stat(rd->txn, ix->blocks, &blocks));
 	if (!r)
-		r = index_error(mdb_stat(rd->txn, ix->pieces, &pieces));
+		r = mdb_error(mdb_stat(rd->txn, ix->pieces, &pieces));
 	if (!r)
-		r = index_error(mdb_stat(rd->txn, ix->cached, &cached));
+		r = mdb_error(mdb_stat(rd->txn, ix->cached, &cached));
 	if (!r)
 		r = index_meta_get(ix, rd->txn, &m);
 	read_end(rd);
 	if (!r)
-		r = index_error(mdb_env_get_fd(ix->env, &fd));
+		r = mdb_error(mdb_env_get_fd(ix->env, &fd));
 	if (!r && fstat(fd, &st) < 0)
 		r = -errno;
 	if (r < 0)

@@ -74,7 +74,7 @@ int index_check_begin(struct index *ix, MDB_txn **out, uint64_t *sum)
 			r = r < 0 ? r : -EAGAIN;
 			continue;
 		}
-		r = index_error(rc);
+		r = mdb_error(rc);
 		/* While the transaction lasts, its pages are not used again. */
 		if (!r && INDEX_FORM_KNOWN)
 			r = index_pages_check_file(fd, mdb_txn_id(txn), sum);

@@ -2,6 +2,7 @@
 #ifndef STORE_INDEX_INTERNAL_H
 #define STORE_INDEX_INTERNAL_H
 
+#include "store/mdb_error.h"
 #include "store/index.h"
 
 #include <lmdb.h>
@@ -43,8 +44,6 @@ void index_on_assert(MDB_env *env, const char *text);
 /* Begin to read a state all pages of which are sound; *sum of its entries. */
 int index_check_begin(struct index *ix, MDB_txn **out, uint64_t *sum);
 
-/* An error of LMDB as one of ours. */
-int index_error(int rc);
 
 /*
  * LMDB trusts its file, and a page that is not there would be a SIGBUS: 0 if

@@ -69,7 +69,7 @@ int index_meta_put(struct index *ix, MDB_txn *txn, struct meta *m)
 			bytes[8 + i] = (uint8_t)(m->bytes[log] >> (8 * i));
 		key = (MDB_val){ strlen(index_meta_keys[log]), (void *)index_meta_keys[log] };
 		value = (MDB_val){ sizeof bytes, bytes };
-		r = index_error(index_entry_put(ix, txn, m, ix->meta, &key, &value));
+		r = mdb_error(index_entry_put(ix, txn, m, ix->meta, &key, &value));
 	}
 	if (r < 0)
 		return r;
@@ -77,7 +77,7 @@ int index_meta_put(struct index *ix, MDB_txn *txn, struct meta *m)
 		sum[i] = (uint8_t)(m->sum >> (8 * i));
 	key = (MDB_val){ 3, "sum" };
 	value = (MDB_val){ sizeof sum, sum };
-	return index_error(mdb_put(txn, ix->meta, &key, &value, 0));
+	return mdb_error(mdb_put(txn, ix->meta, &key, &value, 0));
 }
 
 int index_make_tables(struct index *ix)
@@ -88,25 +88,25 @@ int index_make_tables(struct index *ix)
 	MDB_txn *txn = NULL;
 	int r;
 
-	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	r = mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
 	if (r < 0)
 		return r;
-	r = index_error(mdb_dbi_open(txn, "blocks", MDB_CREATE, &ix->blocks));
+	r = mdb_error(mdb_dbi_open(txn, "blocks", MDB_CREATE, &ix->blocks));
 	if (!r)
-		r = index_error(mdb_dbi_open(txn, "pieces", MDB_CREATE, &ix->pieces));
+		r = mdb_error(mdb_dbi_open(txn, "pieces", MDB_CREATE, &ix->pieces));
 	if (!r)
-		r = index_error(mdb_dbi_open(txn, "cached", MDB_CREATE, &ix->cached));
+		r = mdb_error(mdb_dbi_open(txn, "cached", MDB_CREATE, &ix->cached));
 	if (!r)
-		r = index_error(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
+		r = mdb_error(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
 	if (!r)
-		r = index_error(index_entry_put(ix, txn, &empty, ix->meta, &key, &value));
+		r = mdb_error(index_entry_put(ix, txn, &empty, ix->meta, &key, &value));
 	if (!r)
 		r = index_meta_put(ix, txn, &empty);
 	if (r < 0) {
 		mdb_txn_abort(txn);
 		return r;
 	}
-	return index_error(mdb_txn_commit(txn));
+	return mdb_error(mdb_txn_commit(txn));
 }
 
 static void place_put(uint8_t out[PLACE_SIZE], const struct place *at)
@@ -143,7 +143,7 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 	if (!rc)
 		m->sum += entry_sum(ix, table, &key, &value);
 	if (rc)
-		return rc == MDB_MAP_FULL ? -EOVERFLOW : index_error(rc);
+		return rc == MDB_MAP_FULL ? -EOVERFLOW : mdb_error(rc);
 	if (!piece)
 		m->bytes[e->at.log] += e->at.size;
 	return 0;
@@ -157,7 +157,7 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 	struct meta m;
 	int r;
 
-	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	r = mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
 	if (r < 0)
 		return r;
 	r = index_meta_get(ix, txn, &m);
@@ -174,7 +174,7 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 		return r;
 	}
 	int rc = mdb_txn_commit(txn);
-	return rc == MDB_MAP_FULL ? -EOVERFLOW : index_error(rc);
+	return rc == MDB_MAP_FULL ? -EOVERFLOW : mdb_error(rc);
 }
 
 int index_commit(struct index *ix, const struct pending *batch,
@@ -190,7 +190,7 @@ int index_commit(struct index *ix, const struct pending *batch,
 		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
 		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL);
 		if (r == -EOVERFLOW) {
-			r = index_error(mdb_env_info(ix->env, &info));
+			r = mdb_error(mdb_env_info(ix->env, &info));
 			if (!r)
 				r = index_resize(ix, 2 * info.me_mapsize);
 			if (!r)
@@ -219,12 +219,12 @@ static int drop(struct index *ix, MDB_txn *txn, const uint8_t *name, size_t name
 	rc = mdb_get(txn, table, &key, &value);
 	if (rc == MDB_NOTFOUND)
 		return 0;
-	r = rc ? index_error(rc) : index_place_get(&value, &now);
+	r = rc ? mdb_error(rc) : index_place_get(&value, &now);
 	if (r < 0)
 		return r;
 	if (now.segment != at->segment || now.offset != at->offset)
 		return 0;
-	r = index_error(index_entry_del(ix, txn, m, table, &key));
+	r = mdb_error(index_entry_del(ix, txn, m, table, &key));
 	if (r < 0)
 		return r;
 	if (!piece)
@@ -239,7 +239,7 @@ static int drop_part(struct index *ix, const struct pending *batch, size_t from,
 	struct meta m;
 	int r, n = 0;
 
-	r = index_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	r = mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
 	if (r < 0)
 		return r;
 	r = index_meta_get(ix, txn, &m);
@@ -258,7 +258,7 @@ static int drop_part(struct index *ix, const struct pending *batch, size_t from,
 		mdb_txn_abort(txn);
 		return r < 0 ? r : 0;
 	}
-	r = index_error(mdb_txn_commit(txn));
+	r = mdb_error(mdb_txn_commit(txn));
 	if (!r && index_check_length(ix, true) < 0)
 		r = -EIO;
 	return r < 0 ? r : n;

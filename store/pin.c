@@ -3,6 +3,7 @@
 #include "store/buf.h"
 #include "store/cursor.h"
 #include "store/error.h"
+#include "store/mdb_error.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -26,27 +27,6 @@ struct pins {
 	pthread_mutex_t lock; /* one transaction at a time is plenty */
 };
 
-static int error_of(int rc)
-{
-	switch (rc) {
-	case 0:
-		return 0;
-	case MDB_VERSION_MISMATCH:
-	case MDB_INVALID:
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INCOMPATIBLE:
-	case MDB_NOTFOUND: /* of the table */
-	case MDB_BAD_TXN:
-	case MDB_PAGE_FULL:
-	case MDB_CURSOR_FULL:
-		return ERR_CORRUPT;
-	case MDB_MAP_FULL:
-		return -ENOSPC;
-	}
-	return rc > 0 ? -rc : -EIO;
-}
-
 /* The map is only address space, but some processes have little of it. */
 static int map_env(struct pins *p, const char *dir, unsigned flags)
 {
@@ -55,7 +35,7 @@ static int map_env(struct pins *p, const char *dir, unsigned flags)
 	for (size_t bytes = MAP_BYTES; bytes >= MAP_BYTES_MIN; bytes /= 4) {
 		rc = mdb_env_create(&p->env);
 		if (rc)
-			return error_of(rc);
+			return mdb_error(rc);
 		mdb_env_set_maxdbs(p->env, 1);
 		mdb_env_set_mapsize(p->env, bytes);
 		rc = mdb_env_open(p->env, dir, MDB_NOTLS | flags, 0600);
@@ -64,12 +44,12 @@ static int map_env(struct pins *p, const char *dir, unsigned flags)
 			flags |= MDB_NOLOCK;
 			bytes *= 4;
 		} else if (rc != ENOMEM && rc != EINVAL) {
-			return error_of(rc);
+			return mdb_error(rc);
 		}
 		mdb_env_close(p->env);
 		p->env = NULL;
 	}
-	return error_of(rc);
+	return mdb_error(rc);
 }
 
 static int open_table(struct pins *p, bool write, bool create)
@@ -78,13 +58,13 @@ static int open_table(struct pins *p, bool write, bool create)
 	int rc = mdb_txn_begin(p->env, NULL, write ? 0 : MDB_RDONLY, &txn);
 
 	if (rc)
-		return error_of(rc);
+		return mdb_error(rc);
 	rc = mdb_dbi_open(txn, "pins", create ? MDB_CREATE : 0, &p->dbi);
 	if (rc) {
 		mdb_txn_abort(txn);
-		return error_of(rc);
+		return mdb_error(rc);
 	}
-	return error_of(mdb_txn_commit(txn));
+	return mdb_error(mdb_txn_commit(txn));
 }
 
 static int open_in(struct pins **out, const char *dir, bool write, bool create)
@@ -189,7 +169,7 @@ int pins_add(struct pins *p, const struct cid *cid, enum pin_mode mode, const ch
 			rc = mdb_txn_commit(txn);
 	}
 	pthread_mutex_unlock(&p->lock);
-	return error_of(rc);
+	return mdb_error(rc);
 }
 
 /* An entry as a pin: 0 or ERR_CORRUPT. */
@@ -263,7 +243,7 @@ int pins_remove(struct pins *p, const struct cid *cid, const char *name)
 		rc = mdb_txn_commit(txn);
 out:
 	pthread_mutex_unlock(&p->lock);
-	return rc ? error_of(rc) : count;
+	return rc ? mdb_error(rc) : count;
 }
 
 int pins_has(struct pins *p, const struct cid *cid)
@@ -286,7 +266,7 @@ int pins_has(struct pins *p, const struct cid *cid)
 	if (txn)
 		mdb_txn_abort(txn);
 	pthread_mutex_unlock(&p->lock);
-	return rc == MDB_NOTFOUND ? 0 : rc ? error_of(rc) : 1;
+	return rc == MDB_NOTFOUND ? 0 : rc ? mdb_error(rc) : 1;
 }
 
 /* All of them, behind each other: u16 bytes of the key | key | value. */
@@ -316,7 +296,7 @@ static int copy_all(struct pins *p, struct buf *out)
 		mdb_txn_abort(txn);
 	pthread_mutex_unlock(&p->lock);
 	if (rc && rc != MDB_NOTFOUND)
-		return error_of(rc);
+		return mdb_error(rc);
 	return out->failed ? -ENOMEM : 0;
 }
 

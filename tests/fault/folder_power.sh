@@ -5,7 +5,7 @@
 #	folder_power.sh [CUTS [SEED]]	(5; by hand 50)
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../folder.sh"
-need_folders folder_writers shutdown_fs
+need_folders folder_writers power_cut
 need_root
 own_mounts "$@"
 CUTS=${1:-${CUTS:-5}} SEED=${2:-${SEED:-1}}
@@ -28,7 +28,7 @@ for n in $(seq "$CUTS"); do
 	snapshot=$!
 	sleep "0.$(printf '%03d' $((RANDOM % 300)))"
 	cp "$T/state" "$T/state.cut" # a sync that ends during the cut may be told wrongly
-	"$HELPERS/shutdown_fs" "$T/disk" || { not_ok "the_power_is_cut"; break; }
+	"$HELPERS/power_cut" "$T/disk" || { not_ok "the_power_is_cut"; break; }
 	folder_killed f
 	wait $writers; wait $snapshot
 	umount "$T/disk" && loop_again disk || { not_ok "the_disk_is_mounted_again"; break; }

@@ -281,10 +281,11 @@ static void compare_one(struct compare *c, const char *path, int depth)
 	if (S_ISDIR(a.st_mode))
 		compare_dirs(c, path, depth);
 	if (S_ISLNK(a.st_mode)) {
-		ssize_t n = readlinkat(c->t->dir, path, (char *)c->a, 4096);
-		ssize_t m = readlinkat(c->t->twin, path, (char *)c->b, 4096);
+		char target[4096], twins[4096];
+		ssize_t n = readlinkat(c->t->dir, path, target, sizeof target);
+		ssize_t m = readlinkat(c->t->twin, path, twins, sizeof twins);
 
-		if (n != m || n < 0 || memcmp(c->a, c->b, (size_t)n) != 0)
+		if (n != m || n < 0 || memcmp(target, twins, (size_t)n) != 0)
 			DIFFER(c, path, "another target");
 	}
 }
