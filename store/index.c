@@ -201,6 +201,12 @@ int index_open(struct index **out, const char *dir, unsigned flags, size_t map_b
 	r = fresh ? 0 : check_head(file);
 	if (r < 0)
 		goto out;
+	ix->flags = env_flags;
+	ix->dir = strdup(dir);
+	if (!ix->dir) {
+		r = -ENOMEM;
+		goto out;
+	}
 	index_inside++;
 	r = map_env(ix, dir, env_flags, map_bytes ? map_bytes : MAP_BYTES);
 	/* Readers that were killed would keep pages from being used again. */
@@ -236,7 +242,40 @@ void index_close(struct index *ix)
 	if (ix->env)
 		mdb_env_close(ix->env);
 	pthread_mutex_destroy(&ix->write);
+	free(ix->dir);
 	free(ix);
+}
+
+void index_anew(struct index *ix)
+{
+	MDB_envinfo info;
+	MDB_txn *txn;
+
+	if (!ix->env)
+		return;
+	int rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn);
+	if (!rc)
+		mdb_txn_abort(txn);
+	if (rc != MDB_PANIC)
+		return;
+	for (int i = 0; i < READERS; i++) {
+		pthread_mutex_lock(&ix->readers[i].lock);
+		if (ix->readers[i].txn)
+			mdb_txn_abort(ix->readers[i].txn);
+		ix->readers[i].txn = NULL;
+	}
+	mdb_env_info(ix->env, &info);
+	mdb_env_close(ix->env);
+	ix->env = NULL;
+	int r = map_env(ix, ix->dir, ix->flags, info.me_mapsize);
+	if (!r)
+		r = open_tables(ix);
+	if (r < 0 && ix->env) {
+		mdb_env_close(ix->env);
+		ix->env = NULL;
+	}
+	for (int i = 0; i < READERS; i++)
+		pthread_mutex_unlock(&ix->readers[i].lock);
 }
 
 int index_resize(struct index *ix, size_t bytes)
@@ -255,7 +294,7 @@ int index_resize(struct index *ix, size_t bytes)
 /* Begin to read: 0, and a reader that read_end() takes back; or an error. */
 static int read_begin(struct index *ix, struct reader **out)
 {
-	for (;;) {
+	for (bool waited = false;;) {
 		unsigned first = __atomic_fetch_add(&ix->turn, 1, __ATOMIC_RELAXED);
 		struct reader *rd = NULL;
 		int rc;
@@ -268,6 +307,10 @@ static int read_begin(struct index *ix, struct reader **out)
 			rd = &ix->readers[first % READERS];
 			pthread_mutex_lock(&rd->lock);
 		}
+		if (!ix->env) {
+			pthread_mutex_unlock(&rd->lock);
+			return -EIO;
+		}
 		index_inside++;
 		rc = rd->txn ? mdb_txn_renew(rd->txn)
 			     : mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &rd->txn);
@@ -277,6 +320,13 @@ static int read_begin(struct index *ix, struct reader **out)
 		}
 		index_inside--;
 		pthread_mutex_unlock(&rd->lock);
+		if (rc == MDB_PANIC && !waited) {
+			/* The writer, who failed, is opening it anew. */
+			pthread_mutex_lock(&ix->write);
+			pthread_mutex_unlock(&ix->write);
+			waited = true;
+			continue;
+		}
 		if (rc != MDB_MAP_RESIZED)
 			return mdb_error(rc);
 		/* The writer, another process, has taken more: do the same. */

@@ -21,7 +21,9 @@ struct reader {
 };
 
 struct index {
-	MDB_env *env;
+	MDB_env *env; /* NULL: it failed, and could not be opened anew */
+	char *dir;
+	unsigned flags; /* of mdb_env_open() */
 	MDB_dbi blocks, pieces, meta, cached;
 	pthread_mutex_t write; /* one writing transaction, or a change of the map */
 	unsigned turn;         /* atomic: which reader to wait for */
@@ -40,6 +42,12 @@ extern const char *const index_meta_keys[LOGS];
 /* Above 0 while this thread is inside LMDB, or reads its file (index_guard()). */
 extern _Thread_local volatile int index_inside;
 void index_on_assert(MDB_env *env, const char *text);
+
+/*
+ * A write failed.  If LMDB then refuses everything, reading too, until it is opened
+ * again, do that: what was committed is there.  Under `write`.
+ */
+void index_anew(struct index *ix);
 
 /* Begin to read a state all pages of which are sound; *sum of its entries. */
 int index_check_begin(struct index *ix, MDB_txn **out, uint64_t *sum);

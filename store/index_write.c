@@ -157,7 +157,7 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 	struct meta m;
 	int r;
 
-	r = mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	r = !ix->env ? -EIO : mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
 	if (r < 0)
 		return r;
 	r = index_meta_get(ix, txn, &m);
@@ -202,6 +202,8 @@ int index_commit(struct index *ix, const struct pending *batch,
 	} while (from < batch->n);
 	r = index_check_length(ix, true);
 out:
+	if (r < 0)
+		index_anew(ix);
 	index_inside--;
 	pthread_mutex_unlock(&ix->write);
 	return r;
@@ -239,7 +241,7 @@ static int drop_part(struct index *ix, const struct pending *batch, size_t from,
 	struct meta m;
 	int r, n = 0;
 
-	r = mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	r = !ix->env ? -EIO : mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
 	if (r < 0)
 		return r;
 	r = index_meta_get(ix, txn, &m);
@@ -275,6 +277,8 @@ int index_drop_all(struct index *ix, const struct pending *batch)
 		r = drop_part(ix, batch, from, to);
 		n += r > 0 ? r : 0;
 	}
+	if (r < 0)
+		index_anew(ix);
 	index_inside--;
 	pthread_mutex_unlock(&ix->write);
 	return r < 0 ? r : n;
