@@ -13,10 +13,12 @@
 #define MAP_BYTES_MIN ((size_t)64 << 20)
 
 struct table {
-	MDB_env *env;
+	char *dir;
+	MDB_env *env; /* NULL: it failed, and could not be opened anew */
 	MDB_dbi dbi[TABLES];
-	pthread_mutex_t lock; /* of `reader` */
-	MDB_txn *reader;      /* reset between uses */
+	pthread_mutex_t writing; /* before `lock` */
+	pthread_mutex_t lock;	 /* of `reader` */
+	MDB_txn *reader;	 /* reset between uses */
 };
 
 void put_be(uint8_t *p, uint64_t v)
@@ -79,27 +81,19 @@ static int map_env(struct table *t, const char *dir)
 	}
 }
 
-int table_open(struct table **out, const char *dir, bool *fresh)
+/* Open what t->dir has; *fresh if that was nothing. */
+static int open_env(struct table *t, bool *fresh)
 {
 	static const char *const names[TABLES] = { "inodes",  "entries", "order",
 						   "extents", "index",	 "meta" };
-	struct table *t = calloc(1, sizeof *t);
 	MDB_txn *txn = NULL;
 	MDB_stat st;
-	int rc, r;
+	int r = map_env(t, t->dir), rc;
 
-	if (!t)
-		return -ENOMEM;
-	pthread_mutex_init(&t->lock, NULL);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
-		r = -errno;
-		goto out;
-	}
-	r = map_env(t, dir);
 	if (!r)
 		r = check_length(t);
 	if (r < 0)
-		goto out;
+		return r;
 	rc = mdb_txn_begin(t->env, NULL, 0, &txn);
 	for (int i = 0; i < TABLES && !rc; i++)
 		rc = mdb_dbi_open(txn, names[i], MDB_CREATE, &t->dbi[i]);
@@ -115,10 +109,37 @@ int table_open(struct table **out, const char *dir, bool *fresh)
 		if (!rc)
 			mdb_txn_reset(t->reader);
 	}
-	r = mdb_error(rc);
-out:
 	if (txn)
 		mdb_txn_abort(txn);
+	return mdb_error(rc);
+}
+
+static void close_env(struct table *t)
+{
+	if (t->reader)
+		mdb_txn_abort(t->reader);
+	if (t->env)
+		mdb_env_close(t->env);
+	t->reader = NULL;
+	t->env = NULL;
+}
+
+int table_open(struct table **out, const char *dir, bool *fresh)
+{
+	struct table *t = calloc(1, sizeof *t);
+	int r = 0;
+
+	if (!t)
+		return -ENOMEM;
+	pthread_mutex_init(&t->writing, NULL);
+	pthread_mutex_init(&t->lock, NULL);
+	t->dir = strdup(dir);
+	if (!t->dir)
+		r = -ENOMEM;
+	else if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		r = -errno;
+	if (!r)
+		r = open_env(t, fresh);
 	if (r < 0) {
 		table_close(t);
 		return r;
@@ -131,23 +152,50 @@ void table_close(struct table *t)
 {
 	if (!t)
 		return;
-	if (t->reader)
-		mdb_txn_abort(t->reader);
-	if (t->env)
-		mdb_env_close(t->env);
+	close_env(t);
 	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&t->writing);
+	free(t->dir);
 	free(t);
+}
+
+/*
+ * A commit failed.  If LMDB then refuses everything, reading too, until it is
+ * opened again, do that: what was committed before is there.  Under `writing`.
+ */
+static void open_anew(struct table *t)
+{
+	MDB_txn *txn;
+	bool fresh;
+	int rc = mdb_txn_begin(t->env, NULL, MDB_RDONLY, &txn);
+
+	if (!rc)
+		mdb_txn_abort(txn);
+	if (rc != MDB_PANIC)
+		return;
+	pthread_mutex_lock(&t->lock);
+	close_env(t);
+	if (open_env(t, &fresh) < 0)
+		close_env(t);
+	pthread_mutex_unlock(&t->lock);
 }
 
 /* ---- reading ---- */
 
 static int read_begin(struct table *t)
 {
-	pthread_mutex_lock(&t->lock);
-	int rc = mdb_txn_renew(t->reader);
-	if (rc)
+	for (bool waited = false;; waited = true) {
+		pthread_mutex_lock(&t->lock);
+		int rc = t->env ? mdb_txn_renew(t->reader) : EIO;
+		if (!rc)
+			return 0;
 		pthread_mutex_unlock(&t->lock);
-	return mdb_error(rc);
+		if (rc != MDB_PANIC || waited)
+			return mdb_error(rc);
+		/* The writer, who failed, is opening it anew. */
+		pthread_mutex_lock(&t->writing);
+		pthread_mutex_unlock(&t->writing);
+	}
 }
 
 static void read_end(struct table *t)
@@ -523,7 +571,7 @@ static int del_prefix(MDB_txn *txn, MDB_dbi dbi, MDB_val *prefix)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int table_commit(struct table *t, const struct buf *changes)
+static int commit(struct table *t, const struct buf *changes)
 {
 	struct cursor in = cursor_over(changes->data, changes->len);
 	MDB_txn *txn;
@@ -552,4 +600,16 @@ int table_commit(struct table *t, const struct buf *changes)
 		return mdb_error(mdb_txn_commit(txn));
 	mdb_txn_abort(txn);
 	return mdb_error(rc);
+}
+
+int table_commit(struct table *t, const struct buf *changes)
+{
+	int r;
+
+	pthread_mutex_lock(&t->writing);
+	r = t->env ? commit(t, changes) : -EIO;
+	if (r < 0 && t->env)
+		open_anew(t);
+	pthread_mutex_unlock(&t->writing);
+	return r;
 }

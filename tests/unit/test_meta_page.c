@@ -2,6 +2,7 @@
  * LMDB gives up for good when it cannot write its meta page, and then refuses to
  * read, too.  What was committed is on the disk all the same.
  */
+#include "fs/folder_internal.h"
 #include "store/error.h"
 #include "store/store.h"
 #include "tests/scratch.h"
@@ -133,6 +134,52 @@ static void writing_goes_on_when_there_is_room_again(void **state)
 	assert_int_equal(store_close(s), 0);
 }
 
+static int make_file(struct folder *f, const char *name)
+{
+	const struct folder_caller me = { 0 };
+	const struct folder_new file = { .mode = S_IFREG | 0644 };
+	struct lack lack = { 0 };
+	struct folder_attr a;
+
+	return folder_make(f, &me, FOLDER_ROOT, name, &file, &a, &lack);
+}
+
+static int find_file(struct folder *f, const char *name)
+{
+	struct lack lack = { 0 };
+	struct folder_attr a;
+
+	return folder_lookup(f, FOLDER_ROOT, name, &a, &lack);
+}
+
+static void a_folder_is_read_when_its_table_cannot_be_written(void **state)
+{
+	const struct folder_config cfg = { .dir = dir,
+					   .profile = profile_find("unixfs-v1-2025") };
+	const struct cid none = { .version = 0xff };
+	struct folder *f;
+
+	assert_int_equal(folder_open(&f, &cfg, &none, &none), 0);
+	assert_int_equal(make_file(f, "before"), 0);
+	assert_int_equal(folder_close(f), 0);
+	assert_int_equal(folder_open(&f, &cfg, &none, &none), 0);
+	for (int error = EIO; error; error = error == EIO ? ENOSPC : 0) {
+		meta_error = error;
+		assert_int_equal(make_file(f, error == EIO ? "meanwhile" : "then"), 0);
+		assert_int_equal(folder_checkpoint(f), -error);
+		assert_int_equal(find_file(f, error == EIO ? "before" : "meanwhile"), 0);
+		assert_int_equal(find_file(f, "nowhere"), -ENOENT);
+		meta_error = 0;
+		assert_int_equal(folder_checkpoint(f), 0);
+	}
+	assert_int_equal(folder_close(f), 0);
+	assert_int_equal(folder_open(&f, &cfg, &none, &none), 0);
+	assert_int_equal(find_file(f, "before"), 0);
+	assert_int_equal(find_file(f, "meanwhile"), 0);
+	assert_int_equal(find_file(f, "then"), 0);
+	assert_int_equal(folder_close(f), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,7 +187,9 @@ int main(void)
 						 set_up, tear_down),
 		cmocka_unit_test_setup_teardown(writing_goes_on_when_there_is_room_again,
 						 set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_folder_is_read_when_its_table_cannot_be_written,
+						 set_up, tear_down),
 	};
 
-	return cmocka_run_group_tests_name("index_anew", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("meta_page", tests, NULL, NULL);
 }
