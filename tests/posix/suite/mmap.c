@@ -117,6 +117,7 @@ CASE(bytes_after_the_end_in_the_last_page_are_zero_and_not_kept)
 
 static void touch_after_the_end(void *arg)
 {
+	signal(SIGBUS, SIG_DFL); /* a sanitizer catches it */
 	_exit(((volatile uint8_t *)arg)[8192]);
 }
 
