@@ -1,4 +1,5 @@
 #include "fs/folder_internal.h"
+#include "fs/folder_snap.h"
 
 #include "store/error.h"
 #include "store/log.h"
@@ -450,6 +451,36 @@ int folder_sync(struct folder *f)
 int folder_statfs(struct folder *f, struct statvfs *out)
 {
 	return statvfs(f->dir, out) < 0 ? -errno : 0;
+}
+
+static int each_bytes(const struct bytes *b, int (*each)(void *arg, const struct cid *tree),
+		      void *arg)
+{
+	struct cid c = bytes_cid(b);
+
+	return b ? each(arg, &c) : 0;
+}
+
+int folder_each_base(struct folder *f, int (*each)(void *arg, const struct cid *tree),
+		     void *arg)
+{
+	int r = 0;
+
+	/* Memory first: what leaves it has a row. */
+	look_begin(f);
+	for (uint32_t k = 0; f->inode_bits && !r && k < 1u << f->inode_bits; k++) {
+		for (struct inode *i = f->inodes[k]; i && !r; i = i->next) {
+			r = each_bytes(i->base, each, arg);
+			if (r || !i->dir)
+				continue;
+			if ((r = each_bytes(i->dir->attrs, each, arg)) ||
+			    (r = each_bytes(i->dir->listing, each, arg)))
+				continue;
+			r = each_bytes(i->dir->listing_attrs, each, arg);
+		}
+	}
+	look_end(f);
+	return r ? r : table_each_base(f->table, each, arg);
 }
 
 void folder_state(struct folder *f, struct folder_state *out)

@@ -382,6 +382,10 @@ int table_index(struct table *t, uint8_t kind, struct buf *out);
 int table_users(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
 		const void *arg, struct buf *out);
 
+/* For each inode row, the CIDs of its base, attributes and listing that are there.
+ * each() returns non-zero to stop, which is passed on. */
+int table_each_base(struct table *t, int (*each)(void *arg, const struct cid *tree), void *arg);
+
 /* A change of the table, behind others in a buffer. */
 void rows_put(struct buf *b, unsigned table, const void *key, size_t key_len,
 	       const struct buf *value);

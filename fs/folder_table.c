@@ -571,6 +571,69 @@ static int del_prefix(MDB_txn *txn, MDB_dbi dbi, MDB_val *prefix)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* ---- what a gc asks ---- */
+
+/* So many rows are looked at before others may read. */
+#define EACH_ROWS 1024
+
+static int each_base_of_row(const MDB_val *row, int (*each)(void *arg, const struct cid *tree),
+			    void *arg)
+{
+	struct cursor in = cursor_over(row->mv_data, row->mv_size);
+	struct inode_core core;
+	struct cid c;
+	int r = 0;
+
+	cursor_u8(&in);
+	inode_core_read(&in, &core);
+	cursor_take(&in, 6 * sizeof(uint64_t));
+	if (in.bad)
+		return ERR_CORRUPT;
+	for (int k = S_ISDIR(core.mode) ? 4 : 1; k && !r; k--) {
+		uint8_t len = cursor_u8(&in);
+		const uint8_t *p = cursor_take(&in, len);
+
+		if (in.bad || (len && cid_decode(&c, p, len) < 0))
+			r = ERR_CORRUPT;
+		else if (len)
+			r = each(arg, &c);
+	}
+	return r;
+}
+
+int table_each_base(struct table *t, int (*each)(void *arg, const struct cid *tree), void *arg)
+{
+	uint8_t last[8] = { 0 };
+	MDB_cursor *c;
+	MDB_val k, v;
+	int r = 0, rc;
+
+	do {
+		r = read_begin(t);
+		if (r < 0)
+			return r;
+		k = (MDB_val){ sizeof last, last };
+		rc = mdb_cursor_open(t->reader, t->dbi[TABLE_INODES], &c);
+		if (rc) {
+			read_end(t);
+			return mdb_error(rc);
+		}
+		rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+		for (int n = 0; !rc && !r && n < EACH_ROWS; n++) {
+			r = k.mv_size != sizeof last ? ERR_CORRUPT : each_base_of_row(&v, each, arg);
+			if (!r) {
+				put_be(last, get_be(k.mv_data) + 1);
+				rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
+			}
+		}
+		mdb_cursor_close(c);
+		read_end(t);
+	} while (!rc && !r);
+	return r ? r : rc == MDB_NOTFOUND ? 0 : mdb_error(rc);
+}
+
+/* ---- committing ---- */
+
 static int commit(struct table *t, const struct buf *changes)
 {
 	struct cursor in = cursor_over(changes->data, changes->len);

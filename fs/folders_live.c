@@ -6,6 +6,7 @@
  */
 #include "fs/folders_internal.h"
 
+#include "fs/folder_snap.h"
 #include "fs/history.h"
 #include "store/error.h"
 
@@ -80,6 +81,11 @@ struct living {
 	struct gc_mark *mark;
 };
 
+static int on_base(void *mark, const struct cid *tree)
+{
+	return gc_live(mark, tree);
+}
+
 static int live_folder(void *arg, const struct folder_info *info)
 {
 	struct living *l = arg;
@@ -94,6 +100,8 @@ static int live_folder(void *arg, const struct folder_info *info)
 		return r == -ENOENT ? 0 : r;
 	folder_state(folder_used(u), &st);
 	r = managed_file(u->of, &f);
+	if (r == 0)
+		r = folder_each_base(folder_used(u), on_base, l->mark);
 	folder_unuse(u);
 	if (r == 0)
 		r = live(l->mark, &st.root);

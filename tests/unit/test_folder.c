@@ -709,6 +709,64 @@ static void a_grafted_directory_takes_the_place_of_another(void **state)
 	assert_int_equal(folder_stat(f, old, &a, &lack), -ESTALE);
 }
 
+struct wanted {
+	const struct cid *cid;
+	unsigned times;
+};
+
+static int count_base(void *arg, const struct cid *tree)
+{
+	struct wanted *w = arg;
+
+	w->times += cid_equal(tree, w->cid);
+	return 0;
+}
+
+/* How often the folder says that it stands on a tree. */
+static unsigned stands_on(const struct cid *c)
+{
+	struct wanted w = { c, 0 };
+
+	assert_int_equal(folder_each_base(f, count_base, &w), 0);
+	return w.times;
+}
+
+static int stop_at_once(void *arg, const struct cid *tree)
+{
+	return -ECANCELED;
+}
+
+static void a_folder_tells_all_that_it_stands_on(void **state)
+{
+	uint64_t d = make(FOLDER_ROOT, "d", S_IFDIR | 0755), e = make(d, "e", S_IFDIR | 0755);
+	uint64_t open = make(FOLDER_ROOT, "open", S_IFREG | 0644);
+	struct folder_attr dir_was, file_was;
+	struct cid root, attrs;
+
+	assert_int_equal(folder_allocate(f, open, 0, 0, 3 << 20, &lack), 0);
+	write_text(open, 2 << 20, "more than one leaf");
+	make(e, "f", S_IFREG | 0644);
+	snapshot(&root, &attrs);
+	folder_stat(f, d, &dir_was, &lack);
+	folder_stat(f, open, &file_was, &lack);
+
+	/* A file that is open without a name, in no snapshot since. */
+	assert_int_equal(folder_unlink(f, FOLDER_ROOT, "open", &lack), 0);
+	/* An old directory, in no snapshot yet. */
+	make(d, "new", S_IFREG | 0644);
+	snapshot(&root, &attrs);
+	const struct folder_graft g = { .type = S_IFDIR, .cid = dir_was.cid, .sub_attrs = none };
+	assert_int_equal(folder_graft(f, FOLDER_ROOT, "old", &g, &lack), 0);
+	assert_true(stands_on(&file_was.cid) > 0);
+	assert_true(stands_on(&dir_was.cid) > 0);
+	assert_int_equal(folder_each_base(f, stop_at_once, NULL), -ECANCELED);
+
+	folder_forget(f, open, 1);
+	reopen();
+	assert_int_equal(stands_on(&file_was.cid), 0);
+	assert_true(stands_on(&dir_was.cid) > 0);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 int main(void)
 {
@@ -738,6 +796,7 @@ int main(void)
 		TEST(a_copy_moves_no_data),
 		TEST(a_snapshot_keeps_files_sparse),
 		TEST(a_grafted_directory_takes_the_place_of_another),
+		TEST(a_folder_tells_all_that_it_stands_on),
 	};
 	log_set_level(LOG_NONE);
 	return cmocka_run_group_tests(tests, NULL, NULL);
