@@ -2,7 +2,9 @@
 #include "fs/folders.h"
 #include "fs/history.h"
 #include "fs/keeper.h"
+#include "fs/folder_snap.h"
 #include "store/error.h"
+#include "store/gc.h"
 #include "store/store.h"
 
 #include <setjmp.h>
@@ -545,6 +547,76 @@ static void a_name_may_become_something_else(void **state)
 	folder_unuse(u);
 }
 
+static void collect(struct world *w)
+{
+	char path[128];
+	struct pins *pins;
+	struct gc_result res;
+
+	snprintf(path, sizeof path, "%s/pins", w->repo);
+	if (mkdir(path, 0700) == 0)
+		assert_int_equal(pins_create(&pins, path), 0);
+	else
+		assert_int_equal(pins_open(&pins, path, true), 0);
+	assert_int_equal(store_gc(w->store, &(struct gc_options){ .pins = pins }, &res), 0);
+	pins_close(pins);
+}
+
+static void assert_here(struct world *w, const struct cid *cid, bool here)
+{
+	struct block *b = NULL;
+	int r = store_get(w->store, &cid->hash, &b);
+
+	assert_int_equal(r, here ? 0 : ERR_MISSING);
+	if (here)
+		block_unref(b);
+}
+
+static void a_gc_leaves_what_the_working_tree_stands_on(void **state)
+{
+	struct world *w = *state;
+	struct snapshot_made made;
+	struct folder_attr attr;
+	struct lack lack = { 0 };
+
+	w->settings.keep = (struct retention){ .n[RETAIN_LAST] = 1 };
+	make(w, "f");
+	struct folder_use *u = use(w, "f", 0);
+	struct folder *f = folder_used(u);
+	write_file(u, "open", "still open\n");
+	write_file(u, "old", "old\n");
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &made), 1);
+	assert_int_equal(folder_lookup(f, FOLDER_ROOT, "old", &attr, &lack), 0);
+	folder_forget(f, attr.st.st_ino, 1);
+	const struct folder_graft g = { .type = S_IFREG,
+					.cid = attr.cid,
+					.size = 4,
+					.attrs = { .mode = 0644 },
+					.sub_attrs.version = 0xff };
+	assert_int_equal(folder_lookup(f, FOLDER_ROOT, "open", &attr, &lack), 0);
+	assert_int_equal(folder_unlink(f, FOLDER_ROOT, "open", &lack), 0);
+	assert_int_equal(folder_unlink(f, FOLDER_ROOT, "old", &lack), 0);
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &made), 1);
+	assert_int_equal(folder_graft(f, FOLDER_ROOT, "again", &g, &lack), 0);
+	collect(w);
+	assert_here(w, &attr.cid, true);
+	assert_here(w, &g.cid, true);
+	assert_true(file_is(u, "again", "old\n"));
+	folder_forget(f, attr.st.st_ino, 1);
+	/* Nor does it matter that nobody has the folder open. */
+	folder_unuse(u);
+	collect(w);
+	u = use(w, "f", 0);
+	assert_true(file_is(u, "again", "old\n"));
+	/* Once neither a file nor a listing stands on it, it goes. */
+	write_file(u, "more", "more\n");
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &made), 1);
+	folder_unuse(u);
+	collect(w);
+	assert_here(w, &attr.cid, false);
+	assert_here(w, &g.cid, true);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -559,6 +631,7 @@ int main(void)
 		TEST(a_snapshot_moves_the_head_and_without_changes_there_is_none),
 		TEST(a_snapshot_that_is_cancelled_leaves_all_as_it_was),
 		TEST(a_name_may_become_something_else),
+		TEST(a_gc_leaves_what_the_working_tree_stands_on),
 		TEST(an_end_between_head_and_tree_makes_no_second_snapshot),
 		TEST(an_old_version_comes_back_by_restore_and_by_checkout),
 		TEST(a_branch_is_gone_over_to),
