@@ -2,16 +2,16 @@
 # Power cuts under the repository (ext4 on a loop device, FS_IOC_SHUTDOWN) while
 # eight writers work: what was synced is whole, the folder opens, and the
 # repository verifies.
-#	folder_power.sh [CUTS [SEED]]	(3; by hand 50)
+#	folder_power.sh [CUTS [SEED]]	(5; by hand 50)
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../folder.sh"
 need_folders folder_writers power_cut
-# Once in some hundred cuts, all under a sanitizer, one file had an older size than
-# the operations around it: until that is understood it is looked for by hand.
+# Once, in the fourth cut of a run under a sanitizer, a file had another size than the
+# operations around it: until that is understood it is looked for by hand there.
 case $CAIRN in *asan*) [ -n "${LONG:-}" ] || skip_all "only with LONG under a sanitizer" ;; esac
 need_root
 own_mounts "$@"
-CUTS=${1:-${CUTS:-3}} SEED=${2:-${SEED:-1}}
+CUTS=${1:-${CUTS:-5}} SEED=${2:-${SEED:-1}}
 RANDOM=$SEED
 WRITERS=8
 
