@@ -94,27 +94,32 @@ void change_end(struct folder *f)
 	if (f->n_inodes + f->n_entries > OBJECTS_MAX && !f->saving)
 		objects_evict(f, 8);
 	much = f->save_inodes.n + f->save_entries.n > SAVE_OBJECTS ||
-	       f->meta_bytes > SAVE_META || f->data_bytes > SAVE_DATA;
+	       f->meta_bytes > SAVE_META || f->data_bytes > SAVE_DATA || f->hurry;
+	f->hurry = false;
 	pthread_rwlock_unlock(&f->state);
 	pthread_mutex_unlock(&f->change);
 	if (much)
 		folder_wake(f);
 }
 
-int change_commit(struct folder *f, const void *data, uint32_t len)
+static int commit(struct folder *f, const void *data, uint32_t len, bool frees)
 {
 	struct log_record rec;
 	int r;
 
 	if (f->record.len == LOG_RECORD_HEADER)
 		return 0;
+	uint64_t reserve = room_wanted(f);
 	pthread_rwlock_unlock(&f->state);
-	r = folder_log_append(f->log, &f->record, data, len, &rec);
+	r = frees ? 0 : folder_log_reserve(f->log, reserve);
+	if (!r)
+		r = folder_log_append(f->log, &f->record, data, len, frees, &rec);
 	pthread_rwlock_wrlock(&f->state);
 	if (r < 0)
 		return r;
 	forget_adopting(f); /* it is done, and they may be freed */
 	f->meta_bytes += f->record.len;
+	f->died += f->record.len; /* with the next checkpoint */
 	f->data_bytes += len;
 	f->last_change_ms = now_ms();
 	r = folder_apply(f, &rec);
@@ -127,6 +132,19 @@ int change_commit(struct folder *f, const void *data, uint32_t len)
 	if (f->n_dirty && !f->first_change_ms)
 		f->first_change_ms = f->last_change_ms;
 	return 0;
+}
+
+int change_commit(struct folder *f, const void *data, uint32_t len)
+{
+	return commit(f, data, len, false);
+}
+
+int change_commit_freeing(struct folder *f)
+{
+	int r = commit(f, NULL, 0, true);
+
+	f->hurry |= folder_log_short(f->log);
+	return r;
 }
 
 /* ---- keeping house ---- */
@@ -143,6 +161,7 @@ static void *keep(void *arg)
 {
 	struct folder *f = arg;
 	struct timespec until;
+	int failed = 0;
 
 	pthread_mutex_lock(&f->keep_lock);
 	while (!f->stop) {
@@ -157,12 +176,16 @@ static void *keep(void *arg)
 		pthread_mutex_unlock(&f->keep_lock);
 		int r = folder_checkpoint(f);
 		if (!r)
+			r = room_give_back(f);
+		if (!r)
 			r = folder_clean(f);
 		if (r > 0)
 			r = folder_checkpoint(f);
-		if (r < 0 && !folder_log_failed(f->log))
+		/* Once, not as often as it is tried. */
+		if (r < 0 && r != failed && !folder_log_failed(f->log))
 			log_line(LOG_WARN, "%s: cannot bring its table up to date: %s",
 				 f->dir, err_text(r));
+		failed = r;
 		pthread_mutex_lock(&f->keep_lock);
 	}
 	pthread_mutex_unlock(&f->keep_lock);
@@ -317,7 +340,7 @@ static int free_orphans(struct folder *f)
 			record_free(f, i->ino);
 	}
 	if (!r) {
-		r = change_commit(f, NULL, 0);
+		r = change_commit_freeing(f);
 		change_end(f);
 	}
 	in = cursor_over(dirs.data, dirs.len);
@@ -352,6 +375,7 @@ static void folder_free(struct folder *f)
 		close(f->lock_fd);
 	pthread_mutex_destroy(&f->change);
 	pthread_mutex_destroy(&f->save_lock);
+	pthread_mutex_destroy(&f->relief);
 	pthread_mutex_destroy(&f->keep_lock);
 	pthread_rwlock_destroy(&f->state);
 	free(f);
@@ -372,6 +396,7 @@ int folder_open(struct folder **out, const struct folder_config *cfg, const stru
 	f->lock_fd = -1;
 	pthread_mutex_init(&f->change, NULL);
 	pthread_mutex_init(&f->save_lock, NULL);
+	pthread_mutex_init(&f->relief, NULL);
 	pthread_mutex_init(&f->keep_lock, NULL);
 	pthread_rwlock_init(&f->state, NULL);
 	f->save_inodes.place = offsetof(struct inode, save_at);
@@ -404,17 +429,26 @@ int folder_open(struct folder **out, const struct folder_config *cfg, const stru
 	r = folder_log_open(&f->log, path);
 	if (!r)
 		r = load_meta(f, &covered);
+	f->saved = covered;
+	f->died = UINT32_MAX; /* nobody knows */
+	if (!r)
+		room_refill(f);
 	f->replaying = true;
 	if (!r)
 		r = folder_log_replay(f->log, &covered, on_record, f);
 	f->replaying = false;
 	if (!r)
 		f->recording = folder_log_end(f->log).number - 1;
+	/* Neither is needed to go on: without room they come later. */
 	if (!r)
 		r = free_orphans(f);
+	if (r == -ENOSPC || r == -EDQUOT)
+		r = 0;
 	/* What was replayed is not replayed again, whatever its end was. */
 	if (!r && f->replayed)
 		r = folder_checkpoint(f);
+	if (r == -ENOSPC || r == -EDQUOT)
+		r = 0;
 	if (!r && !f->replayed) {
 		folder_log_retire(f->log, &covered);
 		folder_log_trim(f->log);

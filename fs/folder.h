@@ -185,6 +185,13 @@ int64_t folder_seek(struct folder *f, uint64_t ino, uint64_t offset, int whence,
  * for the disk. */
 int folder_sync(struct folder *f);
 
+/*
+ * An operation found no room: give back what is dead of the log, if that is something.
+ * True if some room came of it, so that the operation may be tried again.  Waits for
+ * the disk; not while a snapshot is being made.
+ */
+bool folder_relieve(struct folder *f);
+
 int folder_statfs(struct folder *f, struct statvfs *out);
 
 /* The path of an inode from the top, for messages. */

@@ -114,6 +114,7 @@ static int setattr(struct folder *f, uint64_t ino, unsigned set, const struct st
 	unsigned flags = INODE_CHANGED;
 	struct inode_core c;
 	struct inode *i;
+	bool frees = false;
 	int r = inode_get(f, ino, &i, lack);
 
 	if (!r)
@@ -125,6 +126,7 @@ static int setattr(struct folder *f, uint64_t ino, unsigned set, const struct st
 		r = set_size(f, i, &c, (uint64_t)to->st_size);
 		if (r < 0)
 			return r;
+		frees = c.size < i->core.size;
 		c.mtime = now;
 		flags |= INODE_CONTENT;
 	}
@@ -151,7 +153,7 @@ static int setattr(struct folder *f, uint64_t ino, unsigned set, const struct st
 		return -EINVAL;
 	record_inode(f, ino, &c, flags);
 	if (!r)
-		r = change_commit(f, NULL, 0);
+		r = frees ? change_commit_freeing(f) : change_commit(f, NULL, 0);
 	if (!r)
 		attr_fill(i, out);
 	return r;

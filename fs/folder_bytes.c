@@ -347,7 +347,8 @@ static int allocate(struct folder *f, uint64_t ino, int mode, uint64_t offset, u
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		record_zeros(f, i, offset, end < c.size ? end : c.size);
 	record_inode(f, ino, &c, INODE_CHANGED | INODE_CONTENT);
-	return change_commit(f, NULL, 0);
+	return mode & FALLOC_FL_PUNCH_HOLE ? change_commit_freeing(f)
+					   : change_commit(f, NULL, 0);
 }
 
 int folder_allocate(struct folder *f, uint64_t ino, int mode, uint64_t offset, uint64_t len,

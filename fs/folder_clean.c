@@ -49,7 +49,7 @@ static int find_victims(struct folder *f, struct victims *v)
 		uint64_t used = s.in_use > 0 ? (uint64_t)s.in_use : 0;
 
 		alive += used;
-		dead += s.size > used ? s.size - used : 0;
+		dead += s.size - s.holes > used ? s.size - s.holes - used : 0;
 		if (!worth_cleaning(&s, last))
 			continue;
 		if (v->n == cap) {

@@ -82,7 +82,7 @@ static int graft(struct folder *f, uint64_t dir, const char *name,
 	dirs += what && S_ISDIR(core.mode);
 	parent = dir_touched(d, &now, dirs);
 	record_inode(f, dir, &parent, INODE_CHANGED);
-	return change_commit(f, NULL, 0);
+	return at.inode ? change_commit_freeing(f) : change_commit(f, NULL, 0);
 }
 
 int folder_graft(struct folder *f, uint64_t dir, const char *name,
@@ -170,7 +170,7 @@ static int reap_some(struct folder *f, struct reaping *p, uint64_t ino)
 		record_free(f, ino);
 	if (p->error)
 		r = p->error;
-	int c = r < 0 ? r : change_commit(f, NULL, 0);
+	int c = r < 0 ? r : change_commit_freeing(f);
 	change_end(f);
 	return c < 0 ? c : r;
 }

@@ -12,7 +12,7 @@
  *	folder_table.c	 the LMDB		folder_save.c	checkpoints
  *	folder_freeze.c	 the frozen view	folder_thaw.c	what became of it
  *	folder_copy.c	 copies, holes		folder_graft.c	old versions; what was removed whole
- *	folder_clean.c	 space in the log
+ *	folder_clean.c	 space in the log	folder_room.c	on a full disk
  *
  * Two locks.  `change` orders everything that changes the folder or drops
  * objects; `state` guards the objects.  An operation that changes something has
@@ -149,6 +149,9 @@ struct folder {
 	unsigned added;			 /* entries, ever: makes cookies differ */
 	uint64_t recording; /* number of the record that is or was applied last */
 	uint64_t meta_bytes, data_bytes; /* in the log since the last checkpoint */
+	bool hurry; /* the reserve was touched: let the keeper fill it again */
+	uint64_t died; /* bytes of the log that may be dead since holes were made */
+	struct log_mark saved, saving_upto; /* what checkpoints cover: the last one, the next */
 
 	/* objects */
 	struct table *table;
@@ -160,6 +163,8 @@ struct folder {
 	/* of the checkpoint that runs, or failed and is to be tried again */
 	pthread_mutex_t save_lock; /* before all others */
 	struct buf unsaved;
+	pthread_mutex_t relief; /* before that */
+	_Atomic uint64_t relieved; /* how often it was of use */
 	struct set dying_inodes, dying_entries;
 	bool saving;
 	struct known known;			/* the kernel's look-ups */
@@ -195,6 +200,8 @@ struct folder {
 int change_begin(struct folder *f);
 /* Append f->record, and apply it.  Nothing in it: nothing happens. */
 int change_commit(struct folder *f, const void *data, uint32_t len);
+/* The same of one without data that frees room, on a full disk too. */
+int change_commit_freeing(struct folder *f);
 void change_end(struct folder *f);
 /* For operations that only look, where all is in memory. */
 void look_begin(struct folder *f);
@@ -342,6 +349,18 @@ int folder_apply(struct folder *f, const struct log_record *r);
  * was moved, so that another checkpoint is worth it; 0; an error. */
 int folder_clean(struct folder *f);
 extern uint64_t folder_clean_min;
+
+/* ---- a full disk (folder_room.c) ---- */
+
+/* How large the reserve is to be now.  A lock. */
+uint64_t room_wanted(const struct folder *f);
+/* Have the reserve whole, as far as there is room: true if it is. */
+bool room_refill(struct folder *f);
+/* table_commit() of what is unsaved, at the cost of the reserve if need be. */
+int room_commit(struct folder *f);
+/* After a checkpoint: if the disk is short of room, give it what is dead in the log. */
+int room_give_back(struct folder *f);
+
 /* A file of a frozen view is cut. */
 void frozen_cut(struct frozen *z, uint64_t ino, uint64_t size);
 
@@ -382,6 +401,13 @@ int table_index(struct table *t, uint8_t kind, struct buf *out);
 int table_users(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
 		const void *arg, struct buf *out);
 
+/* Where data of wanted segments is in use; all of it as of one checkpoint. */
+struct table_place {
+	uint32_t segment, at, len;
+};
+int table_places(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
+		 const void *arg, struct buf *out);
+
 /* For each inode row, the CIDs of its base, attributes and listing that are there.
  * each() returns non-zero to stop, which is passed on. */
 int table_each_base(struct table *t, int (*each)(void *arg, const struct cid *tree), void *arg);
@@ -391,7 +417,7 @@ void rows_put(struct buf *b, unsigned table, const void *key, size_t key_len,
 	       const struct buf *value);
 void rows_del(struct buf *b, unsigned table, const void *key, size_t key_len);
 void rows_del_prefix(struct buf *b, unsigned table, const void *key, size_t key_len);
-/* Make them all, durably, or none. */
+/* Make them all, durably, or none: then that may be tried again. */
 int table_commit(struct table *t, const struct buf *changes);
 
 size_t entry_key(uint8_t out[8 + NAME_MAX_BYTES], uint64_t dir, const char *name,

@@ -16,10 +16,21 @@
 
 #define VERSION	     1
 #define OPEN_MAX     64		/* descriptors kept */
+#define TURN_BYTES   (1u << 20) /* a shorter segment goes on */
 
 static const char segment_magic[8] = "cairnlog";
 
-struct folder_log_io folder_log_io = { pwritev, fdatasync, ftruncate };
+static int allocate(int fd, off_t offset, off_t len)
+{
+	return fallocate(fd, 0, offset, len);
+}
+
+static int punch(int fd, off_t offset, off_t len)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len);
+}
+
+struct folder_log_io folder_log_io = { pwritev, fdatasync, ftruncate, allocate, punch };
 
 static void name_of(uint32_t number, char out[16])
 {
@@ -73,7 +84,7 @@ static int add(struct folder_log *log, const struct segment *s)
 		(log->n - where) * sizeof *s);
 	log->segments[where] = *s;
 	log->n++;
-	log->bytes += s->size;
+	log->bytes += s->size - s->holes;
 	return 0;
 }
 
@@ -88,7 +99,7 @@ void log_drop(struct folder_log *log, size_t i)
 		close(s->fd);
 		log->n_open--;
 	}
-	log->bytes -= s->size;
+	log->bytes -= s->size - s->holes;
 	log->n--;
 	memmove(s, s + 1, (log->n - i) * sizeof *s);
 	log->dir_changed = true;
@@ -204,7 +215,7 @@ static int fail(struct folder_log *log, int r)
 
 /* ---- appending ---- */
 
-static bool no_room(int r)
+bool log_no_room(int r)
 {
 	return r == -ENOSPC || r == -EDQUOT;
 }
@@ -250,8 +261,8 @@ static int roll(struct folder_log *log)
 	return r;
 }
 
-int folder_log_append(struct folder_log *log, struct buf *record, const void *data,
-		      uint32_t len, struct log_record *out)
+static int append(struct folder_log *log, struct buf *record, const void *data, uint32_t len,
+		  struct log_record *out)
 {
 	static const uint8_t zero[8];
 	uint64_t whole = (record->len + (uint64_t)len + 7) & ~7ull;
@@ -277,7 +288,7 @@ int folder_log_append(struct folder_log *log, struct buf *record, const void *da
 			   log->end.at + whole > LOG_SEGMENT_BYTES)) {
 		r = roll(log);
 		if (r < 0)
-			return no_room(r) || r == -ENOMEM || r == -EMFILE || r == -ENFILE
+			return log_no_room(r) || r == -ENOMEM || r == -EMFILE || r == -ENFILE
 				   ? r
 				   : fail(log, r);
 	}
@@ -295,7 +306,7 @@ int folder_log_append(struct folder_log *log, struct buf *record, const void *da
 	pthread_mutex_unlock(&log->lock);
 	r = write_all(fd, iov, 3, log->end.at);
 	if (r < 0) {
-		if (no_room(r) && !folder_log_io.ftruncate(fd, log->end.at))
+		if (log_no_room(r) && !folder_log_io.ftruncate(fd, log->end.at))
 			return r;
 		return fail(log, r);
 	}
@@ -315,6 +326,29 @@ int folder_log_append(struct folder_log *log, struct buf *record, const void *da
 	log->appended = log->end.number;
 	pthread_mutex_unlock(&log->lock);
 	return 0;
+}
+
+int folder_log_append(struct folder_log *log, struct buf *record, const void *data,
+		      uint32_t len, bool frees, struct log_record *out)
+{
+	int r;
+
+	do
+		r = append(log, record, data, len, out);
+	while (log_no_room(r) && frees && folder_log_spend(log, record->len + (uint64_t)len));
+	return r;
+}
+
+void folder_log_turn(struct folder_log *log)
+{
+	pthread_mutex_lock(&log->lock);
+	if (!log->fresh && log->end.at >= TURN_BYTES &&
+	    log->segments[log->n - 1].in_use <= 0) {
+		log->fresh = true;
+		log->end.segment++;
+		log->end.at = LOG_SEGMENT_HEADER;
+	}
+	pthread_mutex_unlock(&log->lock);
 }
 
 struct log_mark folder_log_end(const struct folder_log *log)
@@ -454,6 +488,7 @@ bool folder_log_segment(struct folder_log *log, uint32_t from,
 	if (found)
 		*out = (struct log_segment_state){ log->segments[i].number,
 						   log->segments[i].size,
+						   log->segments[i].holes,
 						   log->segments[i].in_use };
 	pthread_mutex_unlock(&log->lock);
 	return found;
@@ -539,6 +574,7 @@ static int list_segments(struct folder_log *log)
 		s.number = (uint32_t)number;
 		/* None of ours is longer; what is behind is not looked at. */
 		s.size = st.st_size < UINT32_MAX ? (uint32_t)st.st_size : UINT32_MAX;
+		s.holes = log_holes(&st) < s.size ? log_holes(&st) : s.size;
 		r = add(log, &s);
 	}
 	if (!r && errno)
@@ -556,6 +592,8 @@ int folder_log_open(struct folder_log **out, const char *dir)
 		return -ENOMEM;
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_cond_init(&log->synced_one, NULL);
+	pthread_mutex_init(&log->reserve.lock, NULL);
+	log->reserve.fd = -1;
 	log->fresh = true;
 	log->dir_changed = true;
 	log->dir = -1;
@@ -584,6 +622,9 @@ void folder_log_close(struct folder_log *log)
 	free(log->segments);
 	if (log->dir >= 0)
 		close(log->dir);
+	if (log->reserve.fd >= 0)
+		close(log->reserve.fd);
+	pthread_mutex_destroy(&log->reserve.lock);
 	pthread_cond_destroy(&log->synced_one);
 	pthread_mutex_destroy(&log->lock);
 	free(log);

@@ -67,11 +67,14 @@ void folder_log_close(struct folder_log *log); /* does not sync; NULL is allowed
 /*
  * Append a record.  `record` begins with LOG_RECORD_HEADER bytes that are
  * written here, and the meta follows.  `out` is told its number and where its
- * data lies.  0; -ENOSPC or -EDQUOT (nothing changed); -EROFS; or the errno
- * that makes it -EROFS from now on.
+ * data lies.  One that frees room may use the reserve.  0; -ENOSPC or -EDQUOT (nothing
+ * changed); -EROFS; or the errno that makes it -EROFS from now on.
  */
 int folder_log_append(struct folder_log *log, struct buf *record, const void *data,
-		      uint32_t len, struct log_record *out);
+		      uint32_t len, bool frees, struct log_record *out);
+/* If nothing in the last segment is in use, and it is not short, let the next record begin another, so that
+ * it can go.  Appending thread. */
+void folder_log_turn(struct folder_log *log);
 
 /* All that was appended before is on disk.  Concurrent calls share one wait. */
 int folder_log_sync(struct folder_log *log);
@@ -91,7 +94,7 @@ void folder_log_use(struct folder_log *log, uint32_t segment, int64_t bytes);
 
 /* A segment's state, in order of their numbers. */
 struct log_segment_state {
-	uint32_t number, size;
+	uint32_t number, size, holes; /* holes: bytes of it that are not on the disk */
 	int64_t in_use;
 };
 /* The first with a number of at least `from`: true, or false if there is none. */
@@ -110,6 +113,32 @@ void folder_log_unhold(struct folder_log *log, uint32_t segment);
 void folder_log_retire(struct folder_log *log, const struct log_mark *covered);
 void folder_log_trim(struct folder_log *log);
 
+/*
+ * Room for what frees room: a file of that many bytes beside the segments, given up a
+ * piece at a time by appends of what frees, and by folder_log_spend().  Where the file
+ * system cannot keep room for a file, there is no reserve, and no error.
+ */
+
+/* 0 if there are so many bytes, or now are; -ENOSPC or -EDQUOT. */
+int folder_log_reserve(struct folder_log *log, uint64_t want);
+/* Make it so many, or as many as there is room for: true if it has them. */
+bool folder_log_refill(struct folder_log *log, uint64_t want);
+/* It has fewer than it was to have. */
+bool folder_log_short(struct folder_log *log);
+/* Give up about so many: false if there were none. */
+bool folder_log_spend(struct folder_log *log, uint64_t bytes);
+
+/*
+ * Give the disk back what is dead of a segment before `end`: all but what is live, in
+ * order.  No record before there may be needed for a replay; what readers hold stays.
+ * 0, or an errno: -EOPNOTSUPP where files have no holes.
+ */
+struct log_span {
+	uint32_t at, len;
+};
+int folder_log_punch(struct folder_log *log, uint32_t segment, const struct log_span *live,
+		     size_t n, uint32_t end);
+
 uint64_t folder_log_bytes(struct folder_log *log); /* on disk */
 int folder_log_failed(struct folder_log *log);	   /* why it takes nothing, or 0 */
 
@@ -118,6 +147,8 @@ struct folder_log_io {
 	ssize_t (*pwritev)(int fd, const struct iovec *iov, int n, off_t offset);
 	int (*fdatasync)(int fd);
 	int (*ftruncate)(int fd, off_t size);
+	int (*allocate)(int fd, off_t offset, off_t len); /* fallocate() */
+	int (*punch)(int fd, off_t offset, off_t len);	  /* the same, of a hole */
 };
 extern struct folder_log_io folder_log_io;
 

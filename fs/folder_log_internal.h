@@ -9,12 +9,20 @@
 #define LOG_MAGIC 0x524c4643u /* "CFLR" */
 
 struct segment {
-	uint32_t number, size;
+	uint32_t number, size, holes; /* holes: bytes that were given back */
 	int64_t in_use;
 	int fd;	       /* -1: not open */
 	unsigned refs; /* readers */
 	uint64_t used; /* when fd was last */
 	bool retired;  /* may go when nobody reads it */
+};
+
+/* Blocks of the disk, kept for what frees some (folder_log_reserve.c). */
+struct log_reserve {
+	pthread_mutex_t lock; /* nothing else is locked under it */
+	int fd;		      /* -1: not open */
+	bool none;	      /* this file system has nothing of the kind */
+	uint64_t size, want;
 };
 
 struct folder_log {
@@ -33,6 +41,7 @@ struct folder_log {
 	bool fresh;		   /* the next record begins a segment */
 	bool dir_changed, syncing;
 	int failed;
+	struct log_reserve reserve;
 };
 
 /* Index of the first segment whose number is at least `number`. */
@@ -43,5 +52,10 @@ void log_drop(struct folder_log *log, size_t i);
 int log_open_fd(struct folder_log *log, struct segment *s, int flags);
 /* 0, ERR_CORRUPT or ERR_NEWER. */
 int log_header_check(const uint8_t in[LOG_SEGMENT_HEADER], uint32_t number);
+/* That there is no room, which is no failure. */
+bool log_no_room(int r);
+struct stat;
+/* Bytes of a file that are not on the disk. */
+uint32_t log_holes(const struct stat *st);
 
 #endif

@@ -173,8 +173,11 @@ int folder_log_replay(struct folder_log *log, const struct log_mark *from, log_e
 		if (s->size > keep) {
 			if (ftruncate(s->fd, keep) < 0 || fsync(s->fd) < 0)
 				return -errno;
-			log->bytes -= s->size - keep;
+			log->bytes -= s->size - s->holes;
 			s->size = keep;
+			if (s->holes > keep)
+				s->holes = keep;
+			log->bytes += s->size - s->holes;
 		}
 	}
 	/* Nor did what follows. */

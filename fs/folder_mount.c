@@ -122,6 +122,11 @@ static void folder_top(struct mount *m, uint64_t ino, struct cid *out)
 	*out = st.root;
 }
 
+static bool folder_mount_relieve(struct mount *m)
+{
+	return folder_relieve(folder_mount_of(m)->f);
+}
+
 static void folder_describe(struct mount *m, uint64_t ino, char *out, size_t max)
 {
 	struct folder_mount *fm = folder_mount_of(m);
@@ -158,6 +163,7 @@ static const struct mount_kind folder_kind = {
 	.ended = folder_ended,
 	.free = folder_free,
 	.top = folder_top,
+	.relieve = folder_mount_relieve,
 	.describe = folder_describe,
 	.stat = folder_mount_stat,
 };

@@ -50,7 +50,7 @@ static void free_forgotten(struct folder *f, uint64_t ino)
 	}
 	if (i && !i->gone && !i->core.nlink && !known_count(&f->known, ino)) {
 		record_free(f, ino);
-		change_commit(f, NULL, 0);
+		change_commit_freeing(f);
 	}
 	change_end(f);
 }
@@ -327,7 +327,7 @@ static int remove_name(struct folder *f, uint64_t dir, const char *name, bool is
 		record_free(f, at.inode->ino); /* it is empty */
 	parent = dir_touched(d, &now, -is_dir);
 	record_inode(f, dir, &parent, INODE_CHANGED);
-	return change_commit(f, NULL, 0);
+	return change_commit_freeing(f);
 }
 
 int folder_unlink(struct folder *f, uint64_t dir, const char *name, struct lack *lack)
@@ -469,7 +469,7 @@ static int move(struct folder *f, uint64_t dir, const char *name, uint64_t to_di
 	record_inode(f, dir, &source, INODE_CHANGED);
 	if (d != e)
 		record_inode(f, to_dir, &target, INODE_CHANGED);
-	return change_commit(f, NULL, 0);
+	return to.inode && !exchange ? change_commit_freeing(f) : change_commit(f, NULL, 0);
 }
 
 int folder_rename(struct folder *f, uint64_t dir, const char *name, uint64_t to_dir,

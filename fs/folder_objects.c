@@ -457,6 +457,8 @@ static void on_live(void *arg, uint32_t segment, int64_t bytes)
 	struct folder *f = arg;
 
 	folder_log_use(f->log, segment, bytes);
+	if (bytes < 0)
+		f->died += (uint64_t)-bytes;
 }
 
 const struct extents_live *live_of(struct folder *f, struct extents_live *out)

@@ -323,9 +323,11 @@ static void mourn(struct set *s, void *object, bool *dying)
  */
 static void copy_changes(struct folder *f)
 {
-	struct log_mark covered = folder_log_end(f->log);
+	struct log_mark covered;
 	struct buf *changes = &f->unsaved, row = { 0 };
 
+	folder_log_turn(f->log);
+	f->saving_upto = covered = folder_log_end(f->log);
 	/* Entries first: a directory that has gone takes them along. */
 	for (uint32_t k = 0; k < f->save_entries.n; k++) {
 		struct entry *e = f->save_entries.v[k];
@@ -401,11 +403,12 @@ int folder_checkpoint(struct folder *f)
 	/* The table must not know of what the log may lose. */
 	r = folder_log_sync(f->log);
 	if (!r)
-		r = f->unsaved.failed ? -ENOMEM : table_commit(f->table, &f->unsaved);
+		r = f->unsaved.failed ? -ENOMEM : room_commit(f);
 	pthread_mutex_lock(&f->change);
 	pthread_rwlock_wrlock(&f->state);
 	if (!r) {
 		buf_release(&f->unsaved);
+		f->saved = f->saving_upto;
 		bury(f);
 		f->saving = false;
 		if (!f->frozen)

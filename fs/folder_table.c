@@ -515,6 +515,44 @@ int table_users(struct table *t, bool (*wanted)(const void *arg, uint32_t segmen
 	return out->failed ? -ENOMEM : 0;
 }
 
+int table_places(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
+		 const void *arg, struct buf *out)
+{
+	MDB_cursor *c = NULL;
+	MDB_val k, v;
+	int rc, r = read_begin(t);
+
+	if (r < 0)
+		return r;
+	/* In one transaction: in the next, what was there may lie in a file passed by. */
+	rc = mdb_cursor_open(t->reader, t->dbi[TABLE_EXTENTS], &c);
+	if (!rc)
+		rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
+	for (; !rc; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+		struct cursor in = cursor_over(v.mv_data, v.mv_size);
+
+		while (cursor_left(&in)) {
+			struct table_place p;
+
+			cursor_u64le(&in);
+			p.len = (uint32_t)cursor_u64le(&in);
+			cursor_u64le(&in);
+			p.segment = cursor_u32le(&in);
+			p.at = cursor_u32le(&in);
+			if (p.segment && wanted(arg, p.segment))
+				buf_append(out, &p, sizeof p);
+		}
+		if (in.bad)
+			r = ERR_CORRUPT;
+	}
+	if (c)
+		mdb_cursor_close(c);
+	read_end(t);
+	if (rc != MDB_NOTFOUND)
+		return mdb_error(rc);
+	return r < 0 ? r : out->failed ? -ENOMEM : 0;
+}
+
 /* ---- writing ---- */
 
 /*
@@ -634,6 +672,17 @@ int table_each_base(struct table *t, int (*each)(void *arg, const struct cid *tr
 
 /* ---- committing ---- */
 
+/* LMDB has no better word than EIO for a page that was written in part. */
+static int out_of_room(const struct table *t, int r)
+{
+	struct statvfs st;
+
+	return r == -EIO && statvfs(t->dir, &st) == 0 &&
+		       (uint64_t)st.f_bavail * st.f_frsize < 1u << 20
+		   ? -ENOSPC
+		   : r;
+}
+
 static int commit(struct table *t, const struct buf *changes)
 {
 	struct cursor in = cursor_over(changes->data, changes->len);
@@ -670,7 +719,7 @@ int table_commit(struct table *t, const struct buf *changes)
 	int r;
 
 	pthread_mutex_lock(&t->writing);
-	r = t->env ? commit(t, changes) : -EIO;
+	r = t->env ? out_of_room(t, commit(t, changes)) : -EIO;
 	if (r < 0 && t->env)
 		open_anew(t);
 	pthread_mutex_unlock(&t->writing);

@@ -86,7 +86,7 @@ int folder_thaw(struct folder *f, struct frozen *z)
 		done = record_some(f, z, &t);
 		if (done)
 			record_snapshot(f, z);
-		r = change_commit(f, NULL, 0);
+		r = change_commit_freeing(f);
 		if (done && !r)
 			f->frozen = NULL;
 		change_end(f);

@@ -46,6 +46,8 @@ struct mount_kind {
 
 	/* The top of the tree that an inode lies in, as inodes_top(). */
 	void (*top)(struct mount *m, uint64_t ino, struct cid *out);
+	/* There was no room: true if there is some now.  NULL: nothing to do. */
+	bool (*relieve)(struct mount *m);
 	/* What an inode is, for a line in the log. */
 	void (*describe)(struct mount *m, uint64_t ino, char *out, size_t max);
 	/* How its part of struct mount_stat is. */

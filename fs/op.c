@@ -65,6 +65,8 @@ static int run(struct op *op, struct lack *lack)
 	lack->name.len = 0;
 	lack->top.version = 0xff;
 	r = op->kind->run(op, lack);
+	if (r == -ENOSPC && op->m->kind->relieve && op->m->kind->relieve(op->m))
+		r = op->kind->run(op, lack);
 	if (r == ERR_MISSING && lack->top.version == 0xff)
 		op->m->kind->top(op->m, op->ino, &lack->top);
 	return r;

@@ -4,6 +4,7 @@
 #include "fs/folder.h"
 #include "fs/acl.h"
 #include "fs/folder_log.h"
+#include "fs/folder_internal.h"
 #include "fs/folder_snap.h"
 #include "fs/snapshot.h"
 #include "store/error.h"
@@ -12,10 +13,12 @@
 #include "tests/scratch.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/xattr.h>
 
 static char dir[SCRATCH_MAX];
 static struct folder *f;
+static struct folder_log_io usual;
 static struct block_table blocks;
 static struct lack lack;
 static struct cid misses[LACK_MAX];
@@ -39,6 +42,7 @@ static void reopen(void)
 
 static int set_up(void **state)
 {
+	usual = folder_log_io;
 	table_init(&blocks);
 	scratch_make(dir);
 	lack = (struct lack){ .blocks = { .cids = misses, .max = LACK_MAX } };
@@ -47,7 +51,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	folder_log_io = (struct folder_log_io){ pwritev, fdatasync, ftruncate };
+	folder_log_io = usual;
+	folder_keeper_rests = false;
 	if (f)
 		folder_close(f);
 	f = NULL;
@@ -370,7 +375,7 @@ static void find_log(char path[2 * SCRATCH_MAX])
 	d = opendir(name);
 	assert_non_null(d);
 	while ((e = readdir(d))) {
-		if (e->d_name[0] == '.')
+		if (e->d_name[0] < '0' || e->d_name[0] > '9')
 			continue;
 		snprintf(name, sizeof name, "%.200s/log/%.20s", dir, e->d_name);
 		if (!stat(name, &st) && st.st_size > most) {
@@ -396,7 +401,7 @@ static void a_log_cut_anywhere_is_a_prefix(void **state)
 	find_log(path);
 	assert_int_equal(stat(path, &st), 0);
 	scratch_make(saved);
-	snprintf(cmd, sizeof cmd, "cp -r %s/. %s/", dir, saved);
+	snprintf(cmd, sizeof cmd, "cp -r %s/. %s/ && rm %s/log/reserve", dir, saved, saved);
 	assert_int_equal(system(cmd), 0);
 	folder_close(f);
 	f = NULL;
@@ -475,6 +480,213 @@ static void a_full_disk_undoes_what_did_not_fit(void **state)
 	reopen();
 	assert_int_equal(find(FOLDER_ROOT, "f"), ino);
 	assert_int_equal(stat_of(ino).st_size >= 6, 1);
+}
+
+/* A disk of so many bytes, for the log. */
+static int64_t on_disk(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_size;
+}
+
+static ssize_t disk_write(int fd, const struct iovec *iov, int n, off_t offset)
+{
+	int64_t end = offset;
+
+	for (int i = 0; i < n; i++)
+		end += (int64_t)iov[i].iov_len;
+	if (end > on_disk(fd) && end - on_disk(fd) > room) {
+		errno = ENOSPC;
+		return -1;
+	}
+	room -= end > on_disk(fd) ? end - on_disk(fd) : 0;
+	return pwritev(fd, iov, n, offset);
+}
+
+static int disk_cut(int fd, off_t size)
+{
+	room += on_disk(fd) - size;
+	return ftruncate(fd, size);
+}
+
+static int disk_allocate(int fd, off_t offset, off_t len)
+{
+	if (len > room) {
+		errno = ENOSPC;
+		return -1;
+	}
+	room -= len;
+	return usual.allocate(fd, offset, len);
+}
+
+static int disk_punch(int fd, off_t offset, off_t len)
+{
+	room += len;
+	return usual.punch(fd, offset, len);
+}
+
+#define MANY 16
+#define LONG (256u << 10)
+
+static int write_long(uint64_t ino, int c)
+{
+	static char text[LONG];
+
+	memset(text, c, LONG);
+	return (int)folder_write(f, ino, 0, text, LONG, false, &lack);
+}
+
+/* Files `a`, `b`, ... until there is no room for more. */
+static int fill_disk(uint64_t inos[MANY])
+{
+	const struct folder_new what = { .mode = S_IFREG | 0666 };
+	struct folder_attr a;
+	char name[8] = "a";
+	int n;
+
+	for (n = 0; n < MANY; n++, name[0]++) {
+		inos[n] = make(FOLDER_ROOT, name, S_IFREG | 0666);
+		if (write_long(inos[n], name[0]) < 0)
+			break;
+	}
+	assert_in_range(n, 4, MANY - 1);
+	for (int k = 0; k < 10000; k++) {
+		snprintf(name, sizeof name, "_%d", k);
+		int r = folder_make(f, &me, FOLDER_ROOT, name, &what, &a, &lack);
+
+		if (r < 0) {
+			assert_int_equal(r, -ENOSPC);
+			return n;
+		}
+	}
+	fail();
+	return 0;
+}
+
+static void assert_long(uint64_t ino, int c)
+{
+	struct folder_bytes b;
+
+	assert_int_equal(folder_read(f, ino, 0, LONG, &b, &lack), 0);
+	assert_int_equal(b.len, LONG);
+	for (int k = 0; k < b.n; k++)
+		for (size_t j = 0; j < b.pieces[k].len; j++)
+			if (!b.pieces[k].data || b.pieces[k].data[j] != c)
+				fail();
+	folder_bytes_release(&b);
+}
+
+/* From here on there are about three MiB, and no thread but this one. */
+static void little_disk(void)
+{
+	folder_keeper_rests = true;
+	reopen();
+	folder_log_io = (struct folder_log_io){ disk_write, fdatasync, disk_cut, disk_allocate,
+						disk_punch };
+	room = 3 << 20;
+}
+
+static void on_a_full_disk_what_frees_goes_on_and_nothing_else(void **state)
+{
+	const struct folder_new what = { .mode = S_IFREG | 0666 };
+	struct stat small = { .st_size = 10 }, large = { .st_size = 3 * LONG };
+	struct folder_attr a;
+	uint64_t inos[MANY];
+
+	little_disk();
+	fill_disk(inos);
+	room = 0;
+	assert_int_equal(folder_unlink(f, FOLDER_ROOT, "_0", &lack), 0);
+	/* Part of the reserve lies open now; it is not for these. */
+	assert_true(room > 100000);
+	assert_int_equal(folder_make(f, &me, FOLDER_ROOT, "x", &what, &a, &lack), -ENOSPC);
+	assert_int_equal(folder_link(f, inos[0], FOLDER_ROOT, "x", &a, &lack), -ENOSPC);
+	assert_int_equal(folder_write(f, inos[0], 0, "x", 1, false, &lack), -ENOSPC);
+	assert_int_equal(folder_setattr(f, inos[0], FOLDER_SET_SIZE, &large, &a, &lack),
+			 -ENOSPC);
+	assert_int_equal(folder_rename(f, FOLDER_ROOT, "_1", FOLDER_ROOT, "x", 0, &lack),
+			 -ENOSPC);
+	assert_int_equal(folder_allocate(f, inos[0], 0, 0, 10 * LONG, &lack), -ENOSPC);
+	assert_int_equal(folder_setxattr(f, inos[0], "user.x", "x", 1, 0, &lack), -ENOSPC);
+	/* These are what it is for. */
+	room = 0;
+	assert_int_equal(folder_setattr(f, inos[0], FOLDER_SET_SIZE, &small, &a, &lack), 0);
+	room = 0;
+	assert_int_equal(folder_allocate(f, inos[1], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					 0, LONG / 2, &lack),
+			 0);
+	room = 0;
+	assert_int_equal(folder_rename(f, FOLDER_ROOT, "_1", FOLDER_ROOT, "_2", 0, &lack), 0);
+	room = 0;
+	assert_int_equal(folder_unlink(f, FOLDER_ROOT, "c", &lack), 0);
+	folder_forget(f, inos[2], 1);
+	reopen();
+	assert_int_equal(stat_of(find(FOLDER_ROOT, "a")).st_size, 10);
+	assert_int_equal(find(FOLDER_ROOT, "_1"), 0);
+	assert_int_equal(find(FOLDER_ROOT, "c"), 0);
+	assert_long(find(FOLDER_ROOT, "d"), 'd');
+}
+
+static void what_was_freed_comes_back(void **state)
+{
+	const struct folder_new what = { .mode = S_IFREG | 0666 };
+	struct folder_state before, after;
+	struct folder_attr a;
+	uint64_t inos[MANY];
+
+	little_disk();
+	int n = fill_disk(inos);
+	folder_state(f, &before);
+	room = 0;
+	for (int k = 0; k < n; k += 2) {
+		char name[2] = { (char)('a' + k) };
+
+		assert_int_equal(folder_unlink(f, FOLDER_ROOT, name, &lack), 0);
+		folder_forget(f, inos[k], 1);
+	}
+	assert_int_equal(folder_make(f, &me, FOLDER_ROOT, "x", &what, &a, &lack), -ENOSPC);
+	assert_true(folder_relieve(f));
+	folder_state(f, &after);
+	assert_true(after.log_bytes + n / 2 * (LONG - 16384) < before.log_bytes);
+	assert_int_equal(folder_make(f, &me, FOLDER_ROOT, "x", &what, &a, &lack), 0);
+	assert_int_equal(write_long(a.st.st_ino, 'x'), LONG);
+	/* Once more there is nothing to be had. */
+	assert_false(folder_relieve(f));
+	for (int round = 0; round < 2; round++) {
+		for (int k = 1; k < n; k += 2)
+			assert_long(inos[k], 'a' + k);
+		assert_long(a.st.st_ino, 'x');
+		reopen();
+	}
+	folder_state(f, &after);
+	assert_true(after.log_bytes < before.log_bytes);
+}
+
+static int no_allocation(int fd, off_t offset, off_t len)
+{
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+static void where_no_room_can_be_kept_there_is_no_reserve(void **state)
+{
+	uint64_t inos[MANY];
+	char path[SCRATCH_MAX + 32];
+
+	assert_int_equal(folder_close(f), 0);
+	snprintf(path, sizeof path, "%s/log/reserve", dir);
+	assert_int_equal(unlink(path), 0);
+	folder_log_io.allocate = no_allocation;
+	assert_int_equal(open_as(&none, &none), 0);
+	little_disk();
+	folder_log_io.allocate = no_allocation;
+	fill_disk(inos);
+	room = 0;
+	assert_int_equal(folder_unlink(f, FOLDER_ROOT, "a", &lack), -ENOSPC);
+	room = 1000;
+	assert_int_equal(folder_unlink(f, FOLDER_ROOT, "a", &lack), 0);
 }
 
 static int no_sync(int fd)
@@ -789,6 +1001,9 @@ int main(void)
 		TEST(a_folder_is_open_once),
 		TEST(a_log_cut_anywhere_is_a_prefix),
 		TEST(a_full_disk_undoes_what_did_not_fit),
+		TEST(on_a_full_disk_what_frees_goes_on_and_nothing_else),
+		TEST(what_was_freed_comes_back),
+		TEST(where_no_room_can_be_kept_there_is_no_reserve),
 		TEST(a_sync_that_failed_is_final),
 		TEST(all_kinds_come_back_from_a_snapshot),
 		TEST(numbers_of_clean_things_stay),
