@@ -16,6 +16,9 @@
 
 #define VERSION	     1
 #define OPEN_MAX     64		/* descriptors kept */
+#define AHEAD_BYTES  (1u << 20) /* of zeros behind the end */
+#define SYNC_SMALL   (256u << 10)
+#define SYNC_OFTEN   3
 
 static const char segment_magic[8] = "cairnlog";
 
@@ -209,6 +212,50 @@ static bool no_room(int r)
 	return r == -ENOSPC || r == -EDQUOT;
 }
 
+/* What is behind the end of the last segment goes. */
+static int cut_ahead(struct folder_log *log)
+{
+	int fd = log->n ? log->segments[log->n - 1].fd : -1;
+
+	if (fd >= 0 && log->ahead > log->end.at &&
+	    folder_log_io.ftruncate(fd, log->end.at) < 0)
+		return -errno;
+	log->ahead = 0;
+	return 0;
+}
+
+/*
+ * Who syncs often, and little, would wait each time until the file system has
+ * noted in its journal that the file grew.  So it is made to grow in steps: zeros
+ * are written where the next records will be, and a sync finds all but their bytes on
+ * disk.  A replay ends at them as at anything that is no record.  No room for them
+ * is no error.
+ */
+static int write_ahead(struct folder_log *log, int fd, uint64_t whole)
+{
+	static uint8_t zeros[64 << 10];
+	struct iovec iov[AHEAD_BYTES / sizeof zeros];
+	int r;
+
+	if (log->end.at + whole <= log->ahead || whole > AHEAD_BYTES)
+		return 0;
+	pthread_mutex_lock(&log->lock);
+	bool often = log->small_syncs >= SYNC_OFTEN;
+	pthread_mutex_unlock(&log->lock);
+	if (!often)
+		return 0;
+	for (size_t k = 0; k < sizeof iov / sizeof *iov; k++)
+		iov[k] = (struct iovec){ zeros, sizeof zeros };
+	log->ahead = log->end.at + AHEAD_BYTES;
+	r = write_all(fd, iov, sizeof iov / sizeof *iov, log->end.at);
+	if (!no_room(r))
+		return r;
+	pthread_mutex_lock(&log->lock);
+	log->small_syncs = 0;
+	pthread_mutex_unlock(&log->lock);
+	return cut_ahead(log);
+}
+
 /* Begin the next segment. */
 static int roll(struct folder_log *log)
 {
@@ -224,6 +271,10 @@ static int roll(struct folder_log *log)
 		s.number = 1;
 	if (s.number == UINT32_MAX)
 		return -ENOSPC;
+	/* Or a replay would end there, before the next segment. */
+	r = log->fresh ? 0 : cut_ahead(log);
+	if (r < 0)
+		return r;
 	segment_header(header, s.number);
 	pthread_mutex_lock(&log->lock);
 	r = log_open_fd(log, &s, O_CREAT | O_EXCL);
@@ -293,11 +344,15 @@ int folder_log_append(struct folder_log *log, struct buf *record, const void *da
 	s = &log->segments[log->n - 1];
 	fd = s->fd;
 	pthread_mutex_unlock(&log->lock);
+	r = write_ahead(log, fd, whole);
+	if (r < 0)
+		return fail(log, r);
 	r = write_all(fd, iov, 3, log->end.at);
 	if (r < 0) {
-		if (no_room(r) && !folder_log_io.ftruncate(fd, log->end.at))
-			return r;
-		return fail(log, r);
+		if (!no_room(r) || folder_log_io.ftruncate(fd, log->end.at) < 0)
+			return fail(log, r);
+		log->ahead = 0;
+		return r;
 	}
 	*out = (struct log_record){
 		.number = log->end.number,
@@ -312,6 +367,7 @@ int folder_log_append(struct folder_log *log, struct buf *record, const void *da
 	pthread_mutex_lock(&log->lock);
 	log->segments[log->n - 1].size = log->end.at;
 	log->bytes += whole;
+	log->unsynced_bytes += whole;
 	log->appended = log->end.number;
 	pthread_mutex_unlock(&log->lock);
 	return 0;
@@ -371,6 +427,11 @@ int folder_log_sync(struct folder_log *log)
 		uint32_t last = log->n ? log->segments[log->n - 1].number : 0;
 		bool dir_changed = log->dir_changed;
 
+		if (log->unsynced_bytes > SYNC_SMALL)
+			log->small_syncs = 0;
+		else if (log->small_syncs < SYNC_OFTEN)
+			log->small_syncs++;
+		log->unsynced_bytes = 0;
 		log->syncing = true;
 		log->dir_changed = false;
 		pthread_mutex_unlock(&log->lock);
@@ -578,6 +639,8 @@ void folder_log_close(struct folder_log *log)
 {
 	if (!log)
 		return;
+	if (!log->failed)
+		cut_ahead(log);
 	for (size_t i = 0; i < log->n; i++)
 		if (log->segments[i].fd >= 0)
 			close(log->segments[i].fd);
