@@ -21,7 +21,8 @@ struct folder_log {
 	int dir;
 	/* of the appending thread */
 	struct log_mark end;
-	uint32_t ahead; /* the last segment has zeros up to there, if that is behind the end */
+	uint32_t ahead;	    /* the last segment has zeros up to there, if that is behind its end */
+	uint32_t allocated; /* and blocks up to there, it may be */
 	/* below: under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t synced_one;

@@ -540,6 +540,31 @@ static void a_full_disk_undoes_what_did_not_fit(void **state)
 	assert_int_equal(stat_of(ino).st_size >= 6, 1);
 }
 
+/* Bytes that the log takes on the disk beyond its end. */
+static int64_t behind_the_end(void)
+{
+	char path[2 * SCRATCH_MAX];
+	struct stat st;
+
+	find_log(path);
+	assert_int_equal(stat(path, &st), 0);
+	return (int64_t)st.st_blocks * 512 - st.st_size;
+}
+
+static void blocks_for_long_data_are_given_back(void **state)
+{
+	uint64_t ino = make(FOLDER_ROOT, "f", S_IFREG | 0666);
+	static const uint8_t much[1 << 20];
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(folder_write(f, ino, i << 20, much, sizeof much, false, &lack),
+				 sizeof much);
+	assert_int_equal(folder_close(f), 0);
+	assert_true(behind_the_end() < 1 << 20);
+	assert_int_equal(open_as(&none, &none), 0);
+	assert_int_equal(stat_of(ino).st_size, 3 << 20);
+}
+
 /* Up to 4 KiB of what is long, then no more. */
 static ssize_t nothing_long(int fd, const struct iovec *iov, int n, off_t offset)
 {
@@ -884,6 +909,7 @@ int main(void)
 		TEST(a_log_cut_anywhere_is_a_prefix),
 		TEST(who_syncs_often_has_zeros_behind_the_end),
 		TEST(no_room_for_zeros_is_no_error),
+		TEST(blocks_for_long_data_are_given_back),
 		TEST(a_full_disk_undoes_what_did_not_fit),
 		TEST(a_sync_that_failed_is_final),
 		TEST(all_kinds_come_back_from_a_snapshot),
