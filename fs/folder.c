@@ -16,6 +16,9 @@
 #define SAVE_META    (64u << 20)
 #define SAVE_DATA    (1u << 30)
 #define QUIET_SECONDS 5
+/* Of eviction, when there is too much in memory, after each operation: more than
+ * it needs to let go of what came. */
+#define EVICT_STEPS 16
 
 bool folder_keeper_rests;
 
@@ -49,19 +52,20 @@ void look_end(struct folder *f)
 void load_begin(struct folder *f)
 {
 	pthread_rwlock_wrlock(&f->state);
+	f->loading = f->n_inodes + f->n_entries;
 }
 
 void load_end(struct folder *f)
 {
 	uint32_t n = f->n_inodes + f->n_entries;
-	/* Who only looks leaves it to the keeper to let go of some. */
-	bool much = n > OBJECTS_MAX && n > f->woken + OBJECTS_MAX / 8;
+	uint32_t came = n > f->loading ? n - f->loading : 0;
 
-	if (much || n < f->woken)
-		f->woken = n;
+	/* Objects go only while nobody changes anything; who does lets some go then. */
+	if (came && pthread_mutex_trylock(&f->change) == 0) {
+		objects_evict(f, EVICT_STEPS + 4 * came);
+		pthread_mutex_unlock(&f->change);
+	}
 	pthread_rwlock_unlock(&f->state);
-	if (much)
-		folder_wake(f);
 }
 
 int change_begin(struct folder *f)
@@ -91,8 +95,7 @@ void change_end(struct folder *f)
 	bool much;
 
 	forget_adopting(f);
-	if (f->n_inodes + f->n_entries > OBJECTS_MAX && !f->saving)
-		objects_evict(f, 8);
+	objects_evict(f, EVICT_STEPS);
 	much = f->save_inodes.n + f->save_entries.n > SAVE_OBJECTS ||
 	       f->meta_bytes > SAVE_META || f->data_bytes > SAVE_DATA;
 	pthread_rwlock_unlock(&f->state);

@@ -173,8 +173,8 @@ struct folder {
 	bool replaying;
 	int broken; /* memory ran out where nothing could be undone */
 	struct frozen *frozen;
-	uint32_t hand;	/* of the clock that evicts */
-	uint32_t woken; /* objects there were when the keeper was called for them */
+	uint32_t hand;	  /* of the clock that evicts */
+	uint32_t loading; /* objects there were when the load began */
 
 	/* the thread that keeps house */
 	pthread_t keeper;
@@ -203,7 +203,9 @@ void look_end(struct folder *f);
 void load_begin(struct folder *f);
 void load_end(struct folder *f);
 
-/* Count a look-up by the kernel and tell of the inode. */
+/* Count a look-up by the kernel, for which there is room (known_room()). */
+void inode_known(struct folder *f, const struct inode *i);
+/* The same, with room or -ENOMEM, and tell of the inode. */
 int folder_known(struct folder *f, struct inode *i, struct folder_attr *out);
 /* All entries of a directory, until each() returns non-zero. */
 int directory_each(struct folder *f, struct inode *dir, folder_each_fn each, void *arg,
@@ -261,7 +263,7 @@ struct cid bytes_cid(const struct bytes *b);
 const struct extents_live *live_of(struct folder *f, struct extents_live *out);
 
 /* What may stay in memory although it could be loaded again. */
-#define OBJECTS_MAX 150000u
+#define OBJECTS_MAX 100000u
 extern uint32_t folder_objects_max; /* OBJECTS_MAX, but in tests */
 /* Let go of what was not used for long, if there is much.  Both locks. */
 void objects_evict(struct folder *f, uint32_t steps);

@@ -12,7 +12,7 @@
 
 #define ROW_VERSION 1
 #define CHUNK	    128 /* extents in a row */
-#define EVICT_STEPS (1u << 17) /* some milliseconds */
+#define EVICT_STEPS 2048	/* less than a millisecond */
 
 static void put_cid(struct buf *out, const struct bytes *b)
 {
@@ -378,6 +378,23 @@ static void bury(struct folder *f)
 	f->dying_inodes.n = f->dying_entries.n = 0;
 }
 
+/* Let go of what is too much, as far as the clock finds something in two rounds. */
+static void evict_slowly(struct folder *f)
+{
+	uint64_t steps = 0, slots;
+	bool more = true;
+
+	for (; more; steps += EVICT_STEPS) {
+		pthread_mutex_lock(&f->change);
+		pthread_rwlock_wrlock(&f->state);
+		objects_evict(f, EVICT_STEPS);
+		slots = 1ull << (f->inode_bits > f->entry_bits ? f->inode_bits : f->entry_bits);
+		more = f->n_inodes + f->n_entries > folder_objects_max && steps < 2 * slots;
+		pthread_rwlock_unlock(&f->state);
+		pthread_mutex_unlock(&f->change);
+	}
+}
+
 int folder_checkpoint(struct folder *f)
 {
 	int r;
@@ -389,12 +406,11 @@ int folder_checkpoint(struct folder *f)
 	if (!none) {
 		f->saving = true;
 		copy_changes(f);
-	} else {
-		objects_evict(f, EVICT_STEPS);
 	}
 	pthread_rwlock_unlock(&f->state);
 	pthread_mutex_unlock(&f->change);
 	if (none) {
+		evict_slowly(f);
 		pthread_mutex_unlock(&f->save_lock);
 		return 0;
 	}
@@ -410,10 +426,11 @@ int folder_checkpoint(struct folder *f)
 		f->saving = false;
 		if (!f->frozen)
 			folder_log_trim(f->log);
-		objects_evict(f, EVICT_STEPS);
 	}
 	pthread_rwlock_unlock(&f->state);
 	pthread_mutex_unlock(&f->change);
+	if (!r)
+		evict_slowly(f);
 	pthread_mutex_unlock(&f->save_lock);
 	return r;
 }
