@@ -4,6 +4,7 @@
 #include "store/error.h"
 #include "store/log.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,9 +40,47 @@ static int64_t now_ms(void)
 
 /* ---- operations ---- */
 
+#define PAUSE_NS 50000 /* what one who was woken needs to come in */
+
+static void pause_shortly(void)
+{
+	const struct timespec t = { .tv_nsec = PAUSE_NS };
+
+	nanosleep(&t, NULL);
+}
+
+void change_pause(struct folder *f)
+{
+	pthread_rwlock_unlock(&f->state);
+}
+
+void change_resume(struct folder *f)
+{
+	pthread_rwlock_wrlock(&f->state);
+}
+
+void change_breathe(struct folder *f)
+{
+	if (!atomic_load(&f->lookers))
+		return;
+	change_pause(f);
+	pause_shortly();
+	change_resume(f);
+}
+
+void folder_give_way(struct folder *f)
+{
+	if (atomic_load(&f->lookers) || atomic_load(&f->changers))
+		pause_shortly();
+}
+
 void look_begin(struct folder *f)
 {
+	if (pthread_rwlock_tryrdlock(&f->state) == 0)
+		return;
+	atomic_fetch_add(&f->lookers, 1);
 	pthread_rwlock_rdlock(&f->state);
+	atomic_fetch_sub(&f->lookers, 1);
 }
 
 void look_end(struct folder *f)
@@ -51,7 +90,11 @@ void look_end(struct folder *f)
 
 void load_begin(struct folder *f)
 {
-	pthread_rwlock_wrlock(&f->state);
+	if (pthread_rwlock_trywrlock(&f->state) != 0) {
+		atomic_fetch_add(&f->lookers, 1);
+		pthread_rwlock_wrlock(&f->state);
+		atomic_fetch_sub(&f->lookers, 1);
+	}
 	f->loading = f->n_inodes + f->n_entries;
 }
 
@@ -72,7 +115,11 @@ int change_begin(struct folder *f)
 {
 	int r;
 
-	pthread_mutex_lock(&f->change);
+	if (pthread_mutex_trylock(&f->change) != 0) {
+		atomic_fetch_add(&f->changers, 1);
+		pthread_mutex_lock(&f->change);
+		atomic_fetch_sub(&f->changers, 1);
+	}
 	pthread_rwlock_wrlock(&f->state);
 	buf_clear(&f->record);
 	if (buf_room(&f->record, LOG_RECORD_HEADER))

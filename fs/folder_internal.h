@@ -141,6 +141,7 @@ struct folder {
 	char *dir;
 	pthread_mutex_t change;
 	pthread_rwlock_t state;
+	_Atomic uint32_t lookers, changers; /* who wait for them */
 
 	/* of the one who changes */
 	struct folder_log *log;
@@ -196,6 +197,15 @@ int change_begin(struct folder *f);
 /* Append f->record, and apply it.  Nothing in it: nothing happens. */
 int change_commit(struct folder *f, const void *data, uint32_t len);
 void change_end(struct folder *f);
+/* Let those in who only look, or load.  Nothing else changes meanwhile, and no object
+ * goes. */
+void change_pause(struct folder *f);
+void change_resume(struct folder *f);
+/* The same for a moment, if there are any: every few hundred objects of a long change. */
+void change_breathe(struct folder *f);
+#define BREATH 256
+/* Between changes that follow each other at once: they would be the first again. */
+void folder_give_way(struct folder *f);
 /* For operations that only look, where all is in memory. */
 void look_begin(struct folder *f);
 void look_end(struct folder *f);

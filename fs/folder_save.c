@@ -317,7 +317,7 @@ static void mourn(struct set *s, void *object, bool *dying)
 }
 
 /*
- * Copy what changed behind what is still to be written.  From here on the
+ * Copy what changed behind what is still to be written; others may look meanwhile.  From here on the
  * objects are as if that had been done; if it fails, the copy is kept and comes
  * first the next time.
  */
@@ -328,6 +328,8 @@ static void copy_changes(struct folder *f)
 
 	/* Entries first: a directory that has gone takes them along. */
 	for (uint32_t k = 0; k < f->save_entries.n; k++) {
+		if (k % BREATH == BREATH - 1)
+			change_breathe(f);
 		struct entry *e = f->save_entries.v[k];
 
 		put_entry(changes, &row, e);
@@ -339,6 +341,8 @@ static void copy_changes(struct folder *f)
 	}
 	f->save_entries.n = 0;
 	for (uint32_t k = 0; k < f->save_inodes.n; k++) {
+		if (k % BREATH == BREATH - 1)
+			change_breathe(f);
 		struct inode *i = f->save_inodes.v[k];
 
 		put_inode(changes, &row, i);
@@ -392,6 +396,7 @@ static void evict_slowly(struct folder *f)
 		more = f->n_inodes + f->n_entries > folder_objects_max && steps < 2 * slots;
 		pthread_rwlock_unlock(&f->state);
 		pthread_mutex_unlock(&f->change);
+		folder_give_way(f);
 	}
 }
 
