@@ -152,6 +152,18 @@ void keeper_stop(struct keeper *k, void (*done)(void *arg), void *arg)
 
 /* ---- snapshots ---- */
 
+/* What there is room for is not a quarter of what changed: a snapshot that nobody asked
+ * for would only fill the disk before it fails. */
+static bool hopeless(struct folder *f)
+{
+	struct folder_state st;
+	struct statvfs disk;
+
+	folder_state(f, &st);
+	return folder_statfs(f, &disk) == 0 &&
+	       (uint64_t)disk.f_bavail * disk.f_frsize < st.dirty_bytes / 4;
+}
+
 static void make_snapshot(void *arg)
 {
 	struct keeper *k = arg;
@@ -161,7 +173,9 @@ static void make_snapshot(void *arg)
 
 	k->result = folders_use(k->folders, f->name, 0, &u);
 	if (k->result == 0) {
-		k->result = folder_snapshot(u, NULL, &k->cancel, &made);
+		k->result = hopeless(folder_used(u))
+				    ? -ENOSPC
+				    : folder_snapshot(u, NULL, &k->cancel, &made);
 		folder_unuse(u);
 	}
 	uv_async_send(&k->made);

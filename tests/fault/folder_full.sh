@@ -82,4 +82,46 @@ else
 fi
 check "it_stops_in_good_order" folder_down f
 check "the_repository_verifies" c f verify
+
+# A disk that is full, and stays so: what frees room works, and what was freed comes back.
+loop_dir small 96M || { skip "what_frees_works_on_a_full_disk" "no loop device"; finish; }
+c() { local n=$1; shift; "$CAIRN" --repo "$T/small/$n" "$@"; }
+mkdir "$T/small/g"; ln -s small/g "$T/g"
+folder g || { not_ok "a_folder_is_mounted_on_a_small_disk" "$(tail -n 2 "$T/g.err" | tr '\n' '|')"; finish; }
+M=$T/g.mnt
+rm -r "$T/twin"; mkdir "$T/twin"
+head -c 30000000 /dev/zero >"$T/small/ballast"
+# fill NAME: until there is no room, in large pieces and then in small ones.
+fill() {
+	local i
+	for i in $(seq 100); do put "$1$i" 1000000 || break; done
+	rm -f "$T/twin/$1$i"
+	for i in $(seq 5000); do head -c 700 "$T/new" >"$M/$1.$i" || return 0; done 2>/dev/null
+	return 1
+}
+remove() { rm "$@" && rm -f "${@/#$M/$T\/twin}"; }
+written() { put "$1" 1000000; }
+check "a_small_disk_fills" fill a
+check "a_file_can_be_removed_from_a_full_disk" remove "$M/a2"
+check "and_cut" truncate -s 1000 "$M/a3"; truncate -s 1000 "$T/twin/a3"
+check "many_files_can" remove "$M"/a[4-9]
+check "and_large_ones" remove "$M"/a1*
+check "then_writing_goes_on" wait_for 10 written b
+check "it_fills_again" fill c
+folder_killed g
+check "it_opens_on_a_full_disk_after_a_kill" folder_up g
+check "with_all_that_was_written" same
+if [ -n "$snapshots" ]; then
+	c g snapshot g >"$T/out" 2>&1 && not_ok "a_snapshot_on_a_full_disk_fails" || ok "a_snapshot_on_a_full_disk_fails"
+	check "without_a_loss" same
+fi
+check "all_can_be_removed_then" rm -r "$M"/*
+rm "$T"/twin/*
+roomy() { [ "$(stat -f -c '%f * %S' "$T/small" | awk '{ print $1 * $3 }')" -gt 20000000 ]; }
+check "and_the_disk_has_the_room_again" wait_for 20 roomy
+check "so_that_writing_goes_on" written d
+[ -z "$snapshots" ] || check "and_a_snapshot_is_made" c g snapshot g
+check "what_is_there_is_right" same
+check "the_small_one_stops_in_good_order" folder_down g
+check "and_verifies" c g verify
 finish
