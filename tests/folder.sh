@@ -23,10 +23,11 @@ folder_up() {
 	note "not mounted: $(cat "$T/mount.out" "$T/$1.err" | tail -n 5 | tr '\n' '|')"
 	return 1
 }
-# ended PID: wait until it has, also if it is the child of another shell.
+# ended PID: wait until it has, with all its threads, also if it is the child of another
+# shell; until then it has its locks.
 ended() {
 	wait "$1" 2>/dev/null
-	while [ -e "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; do sleep 0.01; done
+	while grep -hqs '^State:.[^ZX]' "/proc/$1"/task/*/status; do sleep 0.01; done
 }
 # folder_down NAME: unmount and stop in good order.
 folder_down() {

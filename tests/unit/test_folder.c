@@ -4,6 +4,7 @@
 #include "fs/folder.h"
 #include "fs/acl.h"
 #include "fs/folder_log.h"
+#include "fs/folder_internal.h"
 #include "fs/folder_snap.h"
 #include "fs/snapshot.h"
 #include "store/error.h"
@@ -762,6 +763,121 @@ static void what_the_base_lacks_is_asked_for(void **state)
 	folder_bytes_release(&b);
 }
 
+/* ---- what is in memory no more ---- */
+
+/* All objects that may go; how many there are left. */
+static uint32_t let_go(void)
+{
+	assert_int_equal(change_begin(f), 0);
+	folder_objects_max = 0;
+	for (int i = 0; i < 16; i++)
+		objects_evict(f, 8192);
+	folder_objects_max = OBJECTS_MAX;
+	uint32_t left = f->n_inodes + f->n_entries;
+	change_end(f);
+	return left;
+}
+
+/* A look-up that is not given back. */
+static uint64_t know(uint64_t in, const char *name)
+{
+	struct folder_attr a;
+
+	assert_int_equal(folder_lookup(f, in, name, &a, &lack), 0);
+	return a.st.st_ino;
+}
+
+#define WIDE 5000 /* more than one block has room for */
+
+static void clean_things_are_let_go_though_they_are_known(void **state)
+{
+	uint64_t d = make(FOLDER_ROOT, "d", S_IFDIR | 0755), e = make(d, "e", S_IFDIR | 0700);
+	uint64_t wide = make(FOLDER_ROOT, "wide", S_IFDIR | 0755), file, link, fifo;
+	uint64_t *many = calloc(WIDE, sizeof *many);
+	char name[64], text[64];
+	int n = 0;
+
+	assert_non_null(many);
+	write_text(make(e, "file", S_IFREG | 0640), 0, "text");
+	make(e, "link", S_IFLNK | 0777);
+	make(e, "fifo", S_IFIFO | 0600);
+	for (int i = 0; i < WIDE; i++) {
+		snprintf(name, sizeof name, "%056d", i);
+		make(wide, name, S_IFREG | (i % 2 ? 0600 : 0644));
+	}
+	start_over();
+	e = know(d = know(FOLDER_ROOT, "d"), "e");
+	file = know(e, "file");
+	link = know(e, "link");
+	fifo = know(e, "fifo");
+	wide = know(FOLDER_ROOT, "wide");
+	for (int i = 0; i < WIDE; i++) {
+		snprintf(name, sizeof name, "%056d", i);
+		many[i] = know(wide, name);
+	}
+	assert_int_equal(let_go(), 1);
+	/* Each is found by its number, and those above it with it. */
+	assert_text(file, "text");
+	assert_int_equal(let_go(), 1);
+	assert_int_equal(stat_of(fifo).st_mode, S_IFIFO | 0600);
+	assert_int_equal(let_go(), 1);
+	assert_int_equal(folder_readlink(f, link, text, sizeof text, &lack), 6);
+	assert_int_equal(folder_list(f, e, 0, false, count, &n, &lack), 0);
+	assert_int_equal(n, 5);
+	for (int i = 0; i < WIDE; i++) {
+		assert_int_equal(stat_of(many[i]).st_mode, S_IFREG | (i % 2 ? 0600 : 0644));
+		if (i % 1000 == 0)
+			assert_int_equal(let_go(), 1);
+	}
+	/* And is changed, by a record that takes over what is above it. */
+	assert_int_equal(let_go(), 1);
+	write_text(file, 4, " and more");
+	assert_int_equal(folder_unlink(f, wide, name, &lack), 0);
+	assert_int_equal(stat_of(many[WIDE - 1]).st_nlink, 0);
+	assert_int_equal(folder_checkpoint(f), 0);
+	let_go();
+	assert_text(file, "text and more");
+	assert_int_equal(stat_of(many[0]).st_ino, many[0]);
+	folder_forget(f, many[WIDE - 1], 1);
+	assert_int_equal(folder_checkpoint(f), 0);
+	for (int i = 0; i < WIDE - 1; i++)
+		folder_forget(f, many[i], 1);
+	const uint64_t rest[] = { d, e, file, link, fifo, wide };
+	for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
+		folder_forget(f, rest[i], 1);
+	assert_int_equal(f->known.used, 0);
+	/* What the kernel gave back is not found by its number. */
+	let_go();
+	struct folder_attr a;
+	assert_int_equal(folder_stat(f, many[7], &a, &lack), -ESTALE);
+	reopen();
+	assert_text(find(find(find(FOLDER_ROOT, "d"), "e"), "file"), "text and more");
+	free(many);
+}
+
+static void what_is_known_of_a_removed_tree_keeps_it(void **state)
+{
+	uint64_t d = make(FOLDER_ROOT, "d", S_IFDIR | 0755), e = make(d, "e", S_IFDIR | 0777);
+	struct folder_attr a;
+
+	write_text(make(e, "f", S_IFREG | 0666), 0, "text");
+	start_over();
+	d = know(FOLDER_ROOT, "d");
+	e = know(d, "e");
+	uint64_t file = know(e, "f");
+	assert_int_equal(folder_graft(f, FOLDER_ROOT, "d", NULL, &lack), 0);
+	/* Given back in whatever order. */
+	folder_forget(f, d, 1);
+	folder_forget(f, e, 1);
+	assert_int_equal(folder_checkpoint(f), 0);
+	let_go();
+	assert_text(file, "text");
+	assert_int_equal(let_go(), 2); /* the top, and the one that has no name */
+	folder_forget(f, file, 1);
+	assert_int_equal(f->known.used, 0);
+	assert_int_equal(folder_stat(f, d, &a, &lack), -ESTALE);
+}
+
 static void a_copy_moves_no_data(void **state)
 {
 	uint64_t from = make(FOLDER_ROOT, "f", S_IFREG | 0666), to;
@@ -915,6 +1031,8 @@ int main(void)
 		TEST(all_kinds_come_back_from_a_snapshot),
 		TEST(numbers_of_clean_things_stay),
 		TEST(what_the_base_lacks_is_asked_for),
+		TEST(clean_things_are_let_go_though_they_are_known),
+		TEST(what_is_known_of_a_removed_tree_keeps_it),
 		TEST(a_copy_moves_no_data),
 		TEST(a_snapshot_keeps_files_sparse),
 		TEST(a_grafted_directory_takes_the_place_of_another),
