@@ -8,7 +8,7 @@ peer_dir() { echo "$T/peer.$1"; }
 # peer_up NAME: an empty directory at peer_dir, of that kind; 1 if there is none here.
 peer_up() {
 	local d; d=$(peer_dir "$1")
-	mkdir -p "$d" "$D/under.$1"
+	rm -rf "$D/under.$1"; mkdir -p "$d" "$D/under.$1" # of a run that was ended
 	case $1 in
 	native) rmdir "$d"; ln -sfn "$D/under.$1" "$d" ;;
 	tmpfs) MOUNTS+=("$d"); mount -t tmpfs -o size=12g,nr_inodes=2m tmpfs "$d" ;;
