@@ -434,6 +434,69 @@ static void a_log_cut_anywhere_is_a_prefix(void **state)
 	scratch_remove(saved);
 }
 
+static off_t log_size(void)
+{
+	char path[2 * SCRATCH_MAX];
+	struct stat st;
+
+	find_log(path);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* Go on in a copy of what the disk has now, as after a kill. */
+static void killed(void)
+{
+	char saved[SCRATCH_MAX], cmd[4 * SCRATCH_MAX];
+
+	scratch_make(saved);
+	snprintf(cmd, sizeof cmd, "cp -r %s/. %s/", dir, saved);
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(folder_close(f), 0);
+	scratch_remove(dir);
+	strcpy(dir, saved);
+	assert_int_equal(open_as(&none, &none), 0);
+}
+
+static void who_syncs_often_has_zeros_behind_the_end(void **state)
+{
+	uint64_t ino = make(FOLDER_ROOT, "f", S_IFREG | 0666);
+	uint64_t big = make(FOLDER_ROOT, "big", S_IFREG | 0666);
+	static uint8_t much[3 << 20];
+	off_t size;
+
+	write_text(ino, 0, "a text");
+	assert_int_equal(folder_sync(f), 0);
+	assert_in_range(log_size(), 1, 4096);
+	for (int i = 0; i < 4; i++) {
+		write_text(ino, 0, "a text");
+		assert_int_equal(folder_sync(f), 0);
+	}
+	size = log_size();
+	assert_in_range(size, 1 << 20, 2 << 20);
+	write_text(ino, 2, "best");
+	assert_int_equal(log_size(), size);
+	killed();
+	assert_text(ino, "a best");
+
+	/* They do not come between two segments. */
+	for (int i = 0; i < 21; i++)
+		assert_int_equal(folder_write(f, big, 0, much, sizeof much, false, &lack),
+				 sizeof much);
+	for (int i = 0; i < 5; i++) {
+		write_text(ino, 2, "rest");
+		assert_int_equal(folder_sync(f), 0);
+	}
+	assert_int_equal(folder_write(f, big, 0, much, sizeof much, false, &lack), sizeof much);
+	write_text(ino, 2, "last");
+	killed();
+	assert_text(ino, "a last");
+	reopen();
+	assert_text(ino, "a last");
+	assert_int_equal(stat_of(big).st_size, sizeof much);
+
+}
+
 static int64_t room;
 static ssize_t little_room(int fd, const struct iovec *iov, int n, off_t offset)
 {
@@ -476,6 +539,62 @@ static void a_full_disk_undoes_what_did_not_fit(void **state)
 	reopen();
 	assert_int_equal(find(FOLDER_ROOT, "f"), ino);
 	assert_int_equal(stat_of(ino).st_size >= 6, 1);
+}
+
+/* Bytes that the log takes on the disk beyond its end. */
+static int64_t behind_the_end(void)
+{
+	char path[2 * SCRATCH_MAX];
+	struct stat st;
+
+	find_log(path);
+	assert_int_equal(stat(path, &st), 0);
+	return (int64_t)st.st_blocks * 512 - st.st_size;
+}
+
+static void blocks_for_long_data_are_given_back(void **state)
+{
+	uint64_t ino = make(FOLDER_ROOT, "f", S_IFREG | 0666);
+	static const uint8_t much[1 << 20];
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(folder_write(f, ino, i << 20, much, sizeof much, false, &lack),
+				 sizeof much);
+	assert_int_equal(folder_close(f), 0);
+	assert_true(behind_the_end() < 1 << 20);
+	assert_int_equal(open_as(&none, &none), 0);
+	assert_int_equal(stat_of(ino).st_size, 3 << 20);
+}
+
+/* Up to 4 KiB of what is long, then no more. */
+static ssize_t nothing_long(int fd, const struct iovec *iov, int n, off_t offset)
+{
+	size_t whole = 0;
+
+	for (int k = 0; k < n; k++)
+		whole += iov[k].iov_len;
+	if (whole < 65536)
+		return pwritev(fd, iov, n, offset);
+	if (offset % 2 == 0)
+		return pwrite(fd, iov->iov_base, 4095, offset);
+	errno = ENOSPC;
+	return -1;
+}
+
+static void no_room_for_zeros_is_no_error(void **state)
+{
+	uint64_t ino = make(FOLDER_ROOT, "f", S_IFREG | 0666);
+
+	folder_log_io.pwritev = nothing_long;
+	for (int i = 0; i < 12; i++) {
+		write_text(ino, 0, i % 2 ? "odd" : "two");
+		assert_int_equal(folder_sync(f), 0);
+		assert_in_range(log_size(), 1, 4096);
+	}
+	folder_log_io.pwritev = pwritev;
+	write_text(ino, 0, "end");
+	killed();
+	assert_text(ino, "end");
 }
 
 static int no_sync(int fd)
@@ -1080,6 +1199,9 @@ int main(void)
 		TEST(a_quota_is_kept),
 		TEST(a_folder_is_open_once),
 		TEST(a_log_cut_anywhere_is_a_prefix),
+		TEST(who_syncs_often_has_zeros_behind_the_end),
+		TEST(no_room_for_zeros_is_no_error),
+		TEST(blocks_for_long_data_are_given_back),
 		TEST(a_full_disk_undoes_what_did_not_fit),
 		TEST(a_sync_that_failed_is_final),
 		TEST(all_kinds_come_back_from_a_snapshot),
