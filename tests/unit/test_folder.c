@@ -767,6 +767,71 @@ static void a_folder_tells_all_that_it_stands_on(void **state)
 	assert_true(stands_on(&dir_was.cid) > 0);
 }
 
+static int count_all(void *arg, const struct cid *tree)
+{
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static unsigned told(void)
+{
+	unsigned n = 0;
+
+	assert_int_equal(folder_each_base(f, count_all, &n), 0);
+	return n;
+}
+
+static void what_is_as_in_the_snapshot_is_not_told_one_by_one(void **state)
+{
+	uint64_t d = make(FOLDER_ROOT, "d", S_IFDIR | 0755);
+	struct cid root, attrs;
+	char name[16];
+
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		write_text(make(d, name, S_IFREG | 0600), 0, name);
+	}
+	snapshot(&root, &attrs);
+	assert_true(told() < 8);
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		folder_forget(f, find(d, name), 2);
+	}
+	folder_forget(f, d, 1);
+	reopen();
+	assert_true(told() < 8);
+	assert_true(stands_on(&root) > 0);
+	assert_true(stands_on(&attrs) > 0);
+	/* What changed is. */
+	d = find(FOLDER_ROOT, "d");
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		write_text(find(d, name), 0, "x");
+	}
+	assert_true(told() >= 20);
+	assert_true(told() < 50);
+}
+
+/* Replaced, with a program standing in it: what was moved there is in no snapshot of it. */
+static void below_a_directory_without_a_name_all_is_told(void **state)
+{
+	uint64_t d = make(FOLDER_ROOT, "d", S_IFDIR | 0755);
+	struct folder_attr file, old;
+	struct cid root, attrs;
+
+	make(d, "stays", S_IFREG | 0644);
+	write_text(make(FOLDER_ROOT, "moves", S_IFREG | 0644), 0, "moves");
+	snapshot(&root, &attrs);
+	folder_stat(f, find(FOLDER_ROOT, "moves"), &file, &lack);
+	folder_stat(f, d, &old, &lack);
+	assert_int_not_equal(file.cid.version, 0xff);
+	assert_int_equal(folder_rename(f, FOLDER_ROOT, "moves", d, "moved", 0, &lack), 0);
+	const struct folder_graft g = { .type = S_IFDIR, .cid = old.cid, .sub_attrs = none };
+	assert_int_equal(folder_graft(f, FOLDER_ROOT, "d", &g, &lack), 0);
+	snapshot(&root, &attrs);
+	assert_true(stands_on(&file.cid) > 0);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 int main(void)
 {
@@ -797,6 +862,8 @@ int main(void)
 		TEST(a_snapshot_keeps_files_sparse),
 		TEST(a_grafted_directory_takes_the_place_of_another),
 		TEST(a_folder_tells_all_that_it_stands_on),
+		TEST(what_is_as_in_the_snapshot_is_not_told_one_by_one),
+		TEST(below_a_directory_without_a_name_all_is_told),
 	};
 	log_set_level(LOG_NONE);
 	return cmocka_run_group_tests(tests, NULL, NULL);
