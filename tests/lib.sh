@@ -75,6 +75,7 @@ c() { local n=$1; shift; "$CAIRN" --repo "$T/$n" "$@"; }
 # daemon NAME [HOST]: start, wait for `ready`; its pid in DAEMON_PID.
 daemon() {
 	local n=$1 i
+	: >"$T/$n.out" # or the last one, of the same repository, seems ready
 	if [ $# = 2 ]; then
 		nsenter --net=/run/netns/$NS$2 "$CAIRN" --repo "$T/$n" daemon >"$T/$n.out" 2>"$T/$n.err" &
 	else

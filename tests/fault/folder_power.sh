@@ -33,7 +33,8 @@ for n in $(seq "$CUTS"); do
 	cp "$T/state" "$T/state.cut" # a sync that ends during the cut may be told wrongly
 	"$HELPERS/power_cut" "$T/disk" || { not_ok "the_power_is_cut"; break; }
 	folder_killed f
-	wait $writers; wait $snapshot
+	wait $writers || { bad=1; not_ok "nothing_is_refused_but_for_the_names" "cut $n of seed $SEED: $(grep '^# writer' "$T/run" | head -n 3 | tr '\n' '|')"; break; }
+	wait $snapshot
 	umount "$T/disk" && loop_again disk || { not_ok "the_disk_is_mounted_again"; break; }
 	rm -f "$T/f/control.sock"
 	folder_up f || { bad=1; not_ok "the_folder_opens_again" "cut $n: $(tail -n 2 "$T/f.err" | tr '\n' '|')"; break; }
