@@ -273,7 +273,7 @@ static int check_clean(struct folders *fs, const char *name)
 
 int folders_remove(struct folders *fs, const char *name, bool force)
 {
-	char from[PATH_MAX], to[PATH_MAX], gone[FOLDER_NAME_MAX + sizeof GONE_PREFIX];
+	char parent[PATH_MAX], from[PATH_MAX], to[PATH_MAX], gone[FOLDER_NAME_MAX + sizeof GONE_PREFIX];
 	struct managed *m, **p;
 	int r = 0;
 
@@ -305,8 +305,15 @@ int folders_remove(struct folders *fs, const char *name, bool force)
 		r = folder_path_in(to, fs->repo, gone, NULL);
 	if (r == 0) {
 		remove_tree(to);
-		r = rename(from, to) < 0 ? -errno : remove_tree(to);
+		r = rename(from, to) < 0 ? -errno : 0;
 	}
+	/* Half of it may not come back under its name: it would stop every gc. */
+	if (r == 0)
+		r = folder_path_in(parent, fs->repo, "", NULL);
+	if (r == 0)
+		r = sync_dir(parent);
+	if (r == 0)
+		r = remove_tree(to);
 	if (r < 0 && access(from, F_OK) == 0)
 		folders_load(fs, name);
 out:

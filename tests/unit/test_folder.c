@@ -767,6 +767,21 @@ static void a_folder_tells_all_that_it_stands_on(void **state)
 	assert_true(stands_on(&dir_was.cid) > 0);
 }
 
+static void b82_set_id_bits_of_a_tree_are_not_taken(void **state)
+{
+	/* A file "x" whose UnixFS node says mode 6755. */
+	static const uint8_t node[] = { 0x0a, 10,   0x08, 0x02, 0x12, 0x01,
+					'x',  0x18, 0x01, 0x38, 0xed, 0x1b };
+	struct cid cid;
+
+	cid_of(&cid, 1, CODEC_DAG_PB, node, sizeof node);
+	assert_int_equal(table_put(&blocks.sink, &cid.hash, node, sizeof node), 0);
+	const struct folder_graft g = { .type = S_IFREG, .cid = cid, .size = 1, .sub_attrs = none };
+	assert_int_equal(folder_graft(f, FOLDER_ROOT, "x", &g, &lack), 0);
+	assert_text(find(FOLDER_ROOT, "x"), "x");
+	assert_int_equal(stat_of(find(FOLDER_ROOT, "x")).st_mode, S_IFREG | 0755);
+}
+
 static int count_all(void *arg, const struct cid *tree)
 {
 	++*(unsigned *)arg;
@@ -862,6 +877,7 @@ int main(void)
 		TEST(a_snapshot_keeps_files_sparse),
 		TEST(a_grafted_directory_takes_the_place_of_another),
 		TEST(a_folder_tells_all_that_it_stands_on),
+		TEST(b82_set_id_bits_of_a_tree_are_not_taken),
 		TEST(what_is_as_in_the_snapshot_is_not_told_one_by_one),
 		TEST(below_a_directory_without_a_name_all_is_told),
 	};
