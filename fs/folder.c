@@ -4,6 +4,7 @@
 #include "store/error.h"
 #include "store/log.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,9 @@
 #define SAVE_META    (64u << 20)
 #define SAVE_DATA    (1u << 30)
 #define QUIET_SECONDS 5
+/* Of eviction, when there is too much in memory, after each operation: more than
+ * it needs to let go of what came. */
+#define EVICT_STEPS 16
 
 bool folder_keeper_rests;
 
@@ -36,9 +40,47 @@ static int64_t now_ms(void)
 
 /* ---- operations ---- */
 
+#define PAUSE_NS 50000 /* what one who was woken needs to come in */
+
+static void pause_shortly(void)
+{
+	const struct timespec t = { .tv_nsec = PAUSE_NS };
+
+	nanosleep(&t, NULL);
+}
+
+void change_pause(struct folder *f)
+{
+	pthread_rwlock_unlock(&f->state);
+}
+
+void change_resume(struct folder *f)
+{
+	pthread_rwlock_wrlock(&f->state);
+}
+
+void change_breathe(struct folder *f)
+{
+	if (!atomic_load(&f->lookers))
+		return;
+	change_pause(f);
+	pause_shortly();
+	change_resume(f);
+}
+
+void folder_give_way(struct folder *f)
+{
+	if (atomic_load(&f->lookers) || atomic_load(&f->changers))
+		pause_shortly();
+}
+
 void look_begin(struct folder *f)
 {
+	if (pthread_rwlock_tryrdlock(&f->state) == 0)
+		return;
+	atomic_fetch_add(&f->lookers, 1);
 	pthread_rwlock_rdlock(&f->state);
+	atomic_fetch_sub(&f->lookers, 1);
 }
 
 void look_end(struct folder *f)
@@ -48,27 +90,36 @@ void look_end(struct folder *f)
 
 void load_begin(struct folder *f)
 {
-	pthread_rwlock_wrlock(&f->state);
+	if (pthread_rwlock_trywrlock(&f->state) != 0) {
+		atomic_fetch_add(&f->lookers, 1);
+		pthread_rwlock_wrlock(&f->state);
+		atomic_fetch_sub(&f->lookers, 1);
+	}
+	f->loading = f->n_inodes + f->n_entries;
 }
 
 void load_end(struct folder *f)
 {
 	uint32_t n = f->n_inodes + f->n_entries;
-	/* Who only looks leaves it to the keeper to let go of some. */
-	bool much = n > OBJECTS_MAX && n > f->woken + OBJECTS_MAX / 8;
+	uint32_t came = n > f->loading ? n - f->loading : 0;
 
-	if (much || n < f->woken)
-		f->woken = n;
+	/* Objects go only while nobody changes anything; who does lets some go then. */
+	if (came && pthread_mutex_trylock(&f->change) == 0) {
+		objects_evict(f, EVICT_STEPS + 4 * came);
+		pthread_mutex_unlock(&f->change);
+	}
 	pthread_rwlock_unlock(&f->state);
-	if (much)
-		folder_wake(f);
 }
 
 int change_begin(struct folder *f)
 {
 	int r;
 
-	pthread_mutex_lock(&f->change);
+	if (pthread_mutex_trylock(&f->change) != 0) {
+		atomic_fetch_add(&f->changers, 1);
+		pthread_mutex_lock(&f->change);
+		atomic_fetch_sub(&f->changers, 1);
+	}
 	pthread_rwlock_wrlock(&f->state);
 	buf_clear(&f->record);
 	if (buf_room(&f->record, LOG_RECORD_HEADER))
@@ -91,8 +142,7 @@ void change_end(struct folder *f)
 	bool much;
 
 	forget_adopting(f);
-	if (f->n_inodes + f->n_entries > OBJECTS_MAX && !f->saving)
-		objects_evict(f, 8);
+	objects_evict(f, EVICT_STEPS);
 	much = f->save_inodes.n + f->save_entries.n > SAVE_OBJECTS ||
 	       f->meta_bytes > SAVE_META || f->data_bytes > SAVE_DATA;
 	pthread_rwlock_unlock(&f->state);

@@ -54,6 +54,7 @@ static int apply_inode(struct folder *f, const struct update *u)
 	was_dirty = is_dirty(i);
 	if (i->derived) {
 		inode_unpin(f, i);
+		known_settle(&f->known, i->ino);
 		i->derived = i->unsure = false;
 	}
 	i->gone = false;

@@ -247,23 +247,100 @@ static void rebase_entry(struct inode *dir, struct entry *e)
 	e->listed = e->snapped;
 }
 
-int inode_get(struct folder *f, uint64_t ino, struct inode **out, struct lack *lack)
+/* What is in memory, or in the table, or the top: 1, 0 or an error. */
+static int load(struct folder *f, uint64_t ino, struct inode **out, struct lack *lack)
 {
-	struct inode *i = inode_find(f, ino);
 	int r;
 
-	if (!i) {
-		r = table_inode(f, ino, &i);
-		if (!r && ino == FOLDER_ROOT)
-			r = base_top(f, &i, lack) ?: 1;
-		if (r <= 0)
-			return r < 0 ? r : -ESTALE;
-		r = i->dir ? relist(f, i) : 0;
-		if (r < 0)
-			return r;
-	}
-	if (i->gone)
+	*out = inode_find(f, ino);
+	if (*out)
+		return 1;
+	r = table_inode(f, ino, out);
+	if (!r && ino == FOLDER_ROOT)
+		r = base_top(f, out, lack) ?: 1;
+	if (r > 0 && (*out)->dir)
+		r = relist(f, *out) ?: 1;
+	return r;
+}
+
+/* Looks in a directory's base for the name that has this number. */
+struct finding {
+	struct folder *f;
+	struct inode *dir, *found;
+	uint64_t ino;
+	struct lack *lack;
+};
+
+static int find_clean(struct finding *w, const char *name, size_t len,
+		      const struct dag_entry *e)
+{
+	int r;
+
+	if (base_ino(w->f, w->dir->ino, name, len) != w->ino)
+		return 0;
+	r = clean_child(w->f, w->dir, name, len, e, &w->found, w->lack);
+	return r < 0 ? r : 1;
+}
+
+static int on_name(void *arg, const struct dag_entry *e, uint64_t pos_behind)
+{
+	return find_clean(arg, e->name, e->name_len, e);
+}
+
+static int on_special(void *arg, const char *name, size_t len, const struct attrs_entry *a,
+		      uint64_t number)
+{
+	return find_clean(arg, name, len, NULL);
+}
+
+/* A clean thing that the kernel knows, and whose object was let go. */
+static int find_again(struct folder *f, struct inode *dir, uint64_t ino, struct inode **out,
+		      struct lack *lack)
+{
+	struct finding w = { .f = f, .dir = dir, .ino = ino, .lack = lack };
+	struct cid base = bytes_cid(dir->base), attrs;
+	uint64_t in;
+	uint32_t place;
+	int r = 0;
+
+	if (!dir->dir || dir->gone || !known_place(&f->known, ino, &in, &place))
 		return -ESTALE;
+	if (base.version != 0xff)
+		r = dag_list_at(f->cfg.source, &base, place, on_name, &w, &lack->blocks);
+	attrs = bytes_cid(dir->dir->attrs);
+	if (!r)
+		r = clean_specials(f->cfg.source, &attrs, 0, on_special, &w, &lack->blocks);
+	*out = w.found;
+	return r < 0 ? r : w.found ? 0 : -ESTALE;
+}
+
+int inode_get(struct folder *f, uint64_t ino, struct inode **out, struct lack *lack)
+{
+	struct buf below = { 0 };
+	struct inode *i;
+	uint32_t place;
+	int r;
+
+	/* Up to what is here, and from there down again. */
+	while ((r = load(f, ino, &i, lack)) == 0) {
+		buf_u64le(&below, ino);
+		r = below.failed				   ? -ENOMEM
+		    : known_place(&f->known, ino, &ino, &place) ? 0
+								: -ESTALE;
+		if (r < 0)
+			break;
+	}
+	while (r >= 0 && below.len) {
+		struct cursor last = cursor_over(below.data + below.len - 8, 8);
+
+		below.len -= 8;
+		r = find_again(f, i, cursor_u64le(&last), &i, lack);
+	}
+	buf_release(&below);
+	if (r >= 0 && i->gone)
+		r = -ESTALE;
+	if (r < 0)
+		return r;
 	*out = i;
 	return 0;
 }

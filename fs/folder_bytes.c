@@ -193,8 +193,8 @@ int folder_read(struct folder *f, uint64_t ino, uint64_t offset, size_t len,
 	out->len = 0;
 	out->copy = NULL;
 	look_begin(f);
-	i = inode_find(f, ino);
-	if (!i || i->unsure) {
+	/* What was loaded may have been let go before we look again. */
+	while (!(i = inode_find(f, ino)) || i->unsure) {
 		look_end(f);
 		load_begin(f);
 		r = inode_get(f, ino, &i, lack);
@@ -204,9 +204,8 @@ int folder_read(struct folder *f, uint64_t ino, uint64_t offset, size_t len,
 		if (r < 0)
 			return r;
 		look_begin(f);
-		i = inode_find(f, ino);
 	}
-	r = !i || i->gone ? -ESTALE : i->dir ? -EISDIR : S_ISREG(i->core.mode) ? 0 : -EINVAL;
+	r = i->gone ? -ESTALE : i->dir ? -EISDIR : S_ISREG(i->core.mode) ? 0 : -EINVAL;
 	if (!r && (offset >= i->core.size || !len)) {
 		look_end(f);
 		return 0;

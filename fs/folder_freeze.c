@@ -1,6 +1,6 @@
 /*
- * The frozen view: copies of what is not as in the snapshot, made under the locks
- * at one record.  folder_thaw.c says what becomes of the folder.
+ * The frozen view: copies of what is not as in the snapshot, made at one record: nothing
+ * changes meanwhile, but others may look.  folder_thaw.c says what becomes of the folder.
  *
  * Whatever changes later has a later record, so that nothing has to be kept apart
  * meanwhile, but where files are cut: what lies behind a cut is not in the new base.
@@ -146,13 +146,17 @@ static int copy_files(struct folder *f, struct frozen *z)
 		if (i->content && (S_ISREG(i->core.mode) || S_ISLNK(i->core.mode)))
 			list[n++] = i;
 	}
+	change_pause(f);
 	if (n)
 		qsort(list, n, sizeof *list, by_ino);
+	change_resume(f);
 	z->view.files = calloc(n + 1, sizeof *z->view.files);
 	z->contents = calloc(n + 1, sizeof *z->contents);
 	if (!z->view.files || !z->contents)
 		r = -ENOMEM;
 	for (size_t k = 0; k < n && !r; k++) {
+		if (k % BREATH == BREATH - 1)
+			change_breathe(f);
 		struct frozen_file *file = &z->view.files[k];
 		struct inode *i = list[k];
 
@@ -276,6 +280,7 @@ static int note_settling(struct frozen *z, struct entry *e)
 static int load_dirty(struct folder *f, struct lack *lack)
 {
 	struct buf keys = { 0 };
+	size_t n = 0;
 	int r = table_index(f->table, 'i', &keys);
 
 	if (!r)
@@ -286,6 +291,8 @@ static int load_dirty(struct folder *f, struct lack *lack)
 		struct inode *i;
 		struct entry *e;
 
+		if (++n % BREATH == 0)
+			change_breathe(f);
 		len |= (size_t)cursor_u8(&in) << 8;
 		const uint8_t *key = cursor_take(&in, len);
 		if (!key || len < 9)
@@ -313,6 +320,8 @@ static int note_all(struct folder *f, struct frozen *z, struct lack *lack)
 		struct inode *i = f->dirty_inodes.v[k];
 		uint64_t *inos = grow(z->inodes, z->n_inodes, &z->cap_inodes, sizeof *inos);
 
+		if (k % BREATH == BREATH - 1)
+			change_breathe(f);
 		if (!inos)
 			return -ENOMEM;
 		z->inodes = inos;
@@ -330,6 +339,8 @@ static int note_all(struct folder *f, struct frozen *z, struct lack *lack)
 	for (uint32_t k = 0; k < f->dirty_entries.n && r >= 0; k++) {
 		struct entry *e = f->dirty_entries.v[k];
 
+		if (k % BREATH == BREATH - 1)
+			change_breathe(f);
 		r = note_entry(f, z, e->dir, e->name, e->len, lack);
 		if (r >= 0)
 			r = note_settling(z, e);
@@ -417,6 +428,8 @@ static void order_dirs(struct folder *f, struct frozen *z)
 	for (size_t k = 0; k < z->n_dirs; k++) {
 		struct inode *i = z->dirs[k].inode;
 
+		if (k % BREATH == BREATH - 1)
+			change_breathe(f);
 		while (i->ino != FOLDER_ROOT && i->links && (i = inode_find(f, i->links->dir)))
 			z->dirs[k].depth++;
 	}
@@ -477,8 +490,12 @@ static int fill_dir(struct folder *f, struct frozen *z, struct freezing_dir *fro
 				  .attrs = { .version = 0xff } };
 	if (!d->entries)
 		return -ENOMEM;
+	if (from->n > BREATH)
+		change_pause(f);
 	if (from->n)
 		qsort(from->names, from->n, sizeof *from->names, by_name);
+	if (from->n > BREATH)
+		change_resume(f);
 	for (size_t k = 0; k < from->n; k++) {
 		struct frozen_entry *e = &d->entries[d->n_entries];
 		struct noted *name = &from->names[k];
@@ -486,6 +503,8 @@ static int fill_dir(struct folder *f, struct frozen *z, struct freezing_dir *fro
 
 		if (k && !by_name(name, name - 1))
 			continue;
+		if (++z->filled % BREATH == 0)
+			change_breathe(f);
 		*e = (struct frozen_entry){ .name = keep(z, name->name, name->len),
 					    .name_len = (uint16_t)name->len };
 		r = e->name ? fill_entry(f, z, i, e, lack) : -ENOMEM;

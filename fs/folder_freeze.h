@@ -48,7 +48,7 @@ struct frozen {
 	size_t n_inodes, cap_inodes, n_settling, cap_settling;
 	/* only while it is made */
 	struct freezing_dir *dirs;
-	size_t n_dirs, cap_dirs;
+	size_t n_dirs, cap_dirs, filled;
 	struct buf *held; /* memory of names and attributes */
 	size_t n_held, cap_held;
 };

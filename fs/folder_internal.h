@@ -141,6 +141,7 @@ struct folder {
 	char *dir;
 	pthread_mutex_t change;
 	pthread_rwlock_t state;
+	_Atomic uint32_t lookers, changers; /* who wait for them */
 
 	/* of the one who changes */
 	struct folder_log *log;
@@ -175,8 +176,8 @@ struct folder {
 	bool replaying;
 	int broken; /* memory ran out where nothing could be undone */
 	struct frozen *frozen;
-	uint32_t hand;	/* of the clock that evicts */
-	uint32_t woken; /* objects there were when the keeper was called for them */
+	uint32_t hand;	  /* of the clock that evicts */
+	uint32_t loading; /* objects there were when the load began */
 
 	/* the thread that keeps house */
 	pthread_t keeper;
@@ -198,6 +199,15 @@ int change_begin(struct folder *f);
 /* Append f->record, and apply it.  Nothing in it: nothing happens. */
 int change_commit(struct folder *f, const void *data, uint32_t len);
 void change_end(struct folder *f);
+/* Let those in who only look, or load.  Nothing else changes meanwhile, and no object
+ * goes. */
+void change_pause(struct folder *f);
+void change_resume(struct folder *f);
+/* The same for a moment, if there are any: every few hundred objects of a long change. */
+void change_breathe(struct folder *f);
+#define BREATH 256
+/* Between changes that follow each other at once: they would be the first again. */
+void folder_give_way(struct folder *f);
 /* For operations that only look, where all is in memory. */
 void look_begin(struct folder *f);
 void look_end(struct folder *f);
@@ -205,7 +215,9 @@ void look_end(struct folder *f);
 void load_begin(struct folder *f);
 void load_end(struct folder *f);
 
-/* Count a look-up by the kernel and tell of the inode. */
+/* Count a look-up by the kernel, for which there is room (known_room()). */
+void inode_known(struct folder *f, const struct inode *i);
+/* The same, with room or -ENOMEM, and tell of the inode. */
 int folder_known(struct folder *f, struct inode *i, struct folder_attr *out);
 /* All entries of a directory, until each() returns non-zero. */
 int directory_each(struct folder *f, struct inode *dir, folder_each_fn each, void *arg,
@@ -263,7 +275,7 @@ struct cid bytes_cid(const struct bytes *b);
 const struct extents_live *live_of(struct folder *f, struct extents_live *out);
 
 /* What may stay in memory although it could be loaded again. */
-#define OBJECTS_MAX 150000u
+#define OBJECTS_MAX 100000u
 extern uint32_t folder_objects_max; /* OBJECTS_MAX, but in tests */
 /* Let go of what was not used for long, if there is much.  Both locks. */
 void objects_evict(struct folder *f, uint32_t steps);

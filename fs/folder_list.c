@@ -50,17 +50,14 @@ static int give(struct listing *l, const char *name, size_t len, uint64_t ino, u
 		e.ino = i->ino;
 		e.type = i->core.mode & S_IFMT;
 		attr_fill(i, &attr);
-		e.attr = &attr;
-		if (known_add(&f->known, i->ino) < 0)
-			e.attr = NULL;
+		e.attr = known_room(&f->known) < 0 ? NULL : &attr;
 	}
 	if (!e.ino)
 		e.ino = base_ino(f, l->dir->ino, name, len);
-	if (l->each(l->arg, &e)) {
-		if (e.attr)
-			known_drop(&f->known, i->ino, 1);
+	if (l->each(l->arg, &e))
 		return 1;
-	}
+	if (e.attr)
+		inode_known(f, i);
 	l->given++;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "store/cursor.h"
 #include "store/error.h"
 #include "store/log.h"
+#include "store/xxh3.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -11,11 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define VERSION	     1
 #define OPEN_MAX     64		/* descriptors kept */
+#define AHEAD_BYTES  (1u << 20) /* of zeros behind the end */
+#define SYNC_SMALL   (256u << 10)
+#define SYNC_OFTEN   3
+#define LONG_DATA      (256u << 10)
+#define ALLOCATE_BYTES (16u << 20)
 
 static const char segment_magic[8] = "cairnlog";
 
@@ -209,6 +215,66 @@ static bool no_room(int r)
 	return r == -ENOSPC || r == -EDQUOT;
 }
 
+/* What is behind the end of the last segment goes: or a replay would end there,
+ * before the next segment. */
+static int cut_ahead(struct folder_log *log)
+{
+	struct segment *s = log->n ? &log->segments[log->n - 1] : NULL;
+
+	if (s && s->fd >= 0 && (log->ahead > s->size || log->allocated > s->size) &&
+	    folder_log_io.ftruncate(s->fd, s->size) < 0)
+		return -errno;
+	log->ahead = log->allocated = 0;
+	return 0;
+}
+
+/*
+ * Blocks for long data, some megabytes at once: that is a fourth of what a write costs
+ * where a file system has to find them one by one.  Only where there is much more room.
+ */
+static void allocate_ahead(struct folder_log *log, int fd, uint64_t whole, uint32_t len)
+{
+	struct statvfs room;
+
+	if (len < LONG_DATA || log->end.at + whole <= log->allocated)
+		return;
+	log->allocated = log->end.at + (uint32_t)whole + ALLOCATE_BYTES;
+	if (fstatvfs(fd, &room) == 0 && room.f_bavail / 64 >= ALLOCATE_BYTES / room.f_frsize)
+		fallocate(fd, FALLOC_FL_KEEP_SIZE, log->end.at, log->allocated - log->end.at);
+}
+
+/*
+ * Who syncs often, and little, would wait each time until the file system has
+ * noted in its journal that the file grew.  So it is made to grow in steps: zeros
+ * are written where the next records will be, and a sync finds all but their bytes on
+ * disk.  A replay ends at them as at anything that is no record.  No room for them
+ * is no error.
+ */
+static int write_ahead(struct folder_log *log, int fd, uint64_t whole)
+{
+	static uint8_t zeros[64 << 10];
+	struct iovec iov[AHEAD_BYTES / sizeof zeros];
+	int r;
+
+	if (log->end.at + whole <= log->ahead || whole > AHEAD_BYTES)
+		return 0;
+	pthread_mutex_lock(&log->lock);
+	bool often = log->small_syncs >= SYNC_OFTEN;
+	pthread_mutex_unlock(&log->lock);
+	if (!often)
+		return 0;
+	for (size_t k = 0; k < sizeof iov / sizeof *iov; k++)
+		iov[k] = (struct iovec){ zeros, sizeof zeros };
+	log->ahead = log->end.at + AHEAD_BYTES;
+	r = write_all(fd, iov, sizeof iov / sizeof *iov, log->end.at);
+	if (!no_room(r))
+		return r;
+	pthread_mutex_lock(&log->lock);
+	log->small_syncs = 0;
+	pthread_mutex_unlock(&log->lock);
+	return cut_ahead(log);
+}
+
 /* Begin the next segment. */
 static int roll(struct folder_log *log)
 {
@@ -224,6 +290,9 @@ static int roll(struct folder_log *log)
 		s.number = 1;
 	if (s.number == UINT32_MAX)
 		return -ENOSPC;
+	r = cut_ahead(log);
+	if (r < 0)
+		return r;
 	segment_header(header, s.number);
 	pthread_mutex_lock(&log->lock);
 	r = log_open_fd(log, &s, O_CREAT | O_EXCL);
@@ -293,11 +362,16 @@ int folder_log_append(struct folder_log *log, struct buf *record, const void *da
 	s = &log->segments[log->n - 1];
 	fd = s->fd;
 	pthread_mutex_unlock(&log->lock);
+	allocate_ahead(log, fd, whole, len);
+	r = write_ahead(log, fd, whole);
+	if (r < 0)
+		return fail(log, r);
 	r = write_all(fd, iov, 3, log->end.at);
 	if (r < 0) {
-		if (no_room(r) && !folder_log_io.ftruncate(fd, log->end.at))
-			return r;
-		return fail(log, r);
+		if (!no_room(r) || folder_log_io.ftruncate(fd, log->end.at) < 0)
+			return fail(log, r);
+		log->ahead = log->allocated = 0;
+		return r;
 	}
 	*out = (struct log_record){
 		.number = log->end.number,
@@ -312,6 +386,7 @@ int folder_log_append(struct folder_log *log, struct buf *record, const void *da
 	pthread_mutex_lock(&log->lock);
 	log->segments[log->n - 1].size = log->end.at;
 	log->bytes += whole;
+	log->unsynced_bytes += whole;
 	log->appended = log->end.number;
 	pthread_mutex_unlock(&log->lock);
 	return 0;
@@ -371,6 +446,11 @@ int folder_log_sync(struct folder_log *log)
 		uint32_t last = log->n ? log->segments[log->n - 1].number : 0;
 		bool dir_changed = log->dir_changed;
 
+		if (log->unsynced_bytes > SYNC_SMALL)
+			log->small_syncs = 0;
+		else if (log->small_syncs < SYNC_OFTEN)
+			log->small_syncs++;
+		log->unsynced_bytes = 0;
 		log->syncing = true;
 		log->dir_changed = false;
 		pthread_mutex_unlock(&log->lock);
@@ -578,6 +658,8 @@ void folder_log_close(struct folder_log *log)
 {
 	if (!log)
 		return;
+	if (!log->failed)
+		cut_ahead(log);
 	for (size_t i = 0; i < log->n; i++)
 		if (log->segments[i].fd >= 0)
 			close(log->segments[i].fd);

@@ -21,6 +21,8 @@ struct folder_log {
 	int dir;
 	/* of the appending thread */
 	struct log_mark end;
+	uint32_t ahead;	    /* the last segment has zeros up to there, if that is behind its end */
+	uint32_t allocated; /* and blocks up to there, it may be */
 	/* below: under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t synced_one;
@@ -30,6 +32,8 @@ struct folder_log {
 	uint64_t clock, bytes;
 	uint64_t appended, synced; /* numbers behind the last record */
 	uint32_t unsynced;	   /* the first segment that may have unsynced bytes */
+	uint64_t unsynced_bytes;
+	unsigned small_syncs; /* in a row */
 	bool fresh;		   /* the next record begins a segment */
 	bool dir_changed, syncing;
 	int failed;

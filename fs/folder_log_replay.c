@@ -2,10 +2,10 @@
 
 #include "store/cursor.h"
 #include "store/error.h"
+#include "store/xxh3.h"
 
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define WINDOW_BYTES (4u << 20) /* of a segment that is replayed, at a time */
 
@@ -177,6 +177,10 @@ int folder_log_replay(struct folder_log *log, const struct log_mark *from, log_e
 			s->size = keep;
 		}
 	}
+	/* Blocks that were allocated for what did not come any more. */
+	if (r == 1 && i == log->n && i && log->segments[i - 1].fd >= 0 &&
+	    ftruncate(log->segments[i - 1].fd, log->segments[i - 1].size) < 0)
+		return -errno;
 	/* Nor did what follows. */
 	if (log->n > i) {
 		while (log->n > i)

@@ -9,13 +9,29 @@
 
 #define LINKS_MAX 65000
 
+void inode_known(struct folder *f, const struct inode *i)
+{
+	const struct link *l = i->links;
+	uint64_t dir;
+	uint32_t place;
+
+	known_add(&f->known, i->ino);
+	if (!i->derived || !l || known_place(&f->known, i->ino, &dir, &place))
+		return;
+	/* Noted is only what is found again by this. */
+	if (base_ino(f, l->dir, l->name, l->len) == i->ino)
+		known_note(&f->known, i->ino, l->dir, dag_place(l->name, l->len));
+}
+
 int folder_known(struct folder *f, struct inode *i, struct folder_attr *out)
 {
-	int r = known_add(&f->known, i->ino);
+	int r = known_room(&f->known);
 
-	if (!r)
-		attr_fill(i, out);
-	return r;
+	if (r < 0)
+		return r;
+	inode_known(f, i);
+	attr_fill(i, out);
+	return 0;
 }
 
 int folder_lookup(struct folder *f, uint64_t dir, const char *name, struct folder_attr *out,
@@ -58,14 +74,20 @@ static void free_forgotten(struct folder *f, uint64_t ino)
 void folder_forget(struct folder *f, uint64_t ino, uint64_t n)
 {
 	struct inode *i;
+	uint64_t left, dir;
 	bool orphan;
 
-	load_begin(f);
-	orphan = known_drop(&f->known, ino, n) == 0 && (i = inode_find(f, ino)) && !i->gone &&
-		 !i->core.nlink;
-	load_end(f);
-	if (orphan)
-		free_forgotten(f, ino);
+	/* And the directories that were held for it. */
+	do {
+		load_begin(f);
+		left = known_drop(&f->known, ino, n, &dir);
+		orphan = !left && (i = inode_find(f, ino)) && !i->gone && !i->core.nlink;
+		load_end(f);
+		if (orphan)
+			free_forgotten(f, ino);
+		ino = dir;
+		n = 1;
+	} while (!left && dir);
 }
 
 /* ---- making ---- */

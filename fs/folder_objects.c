@@ -471,10 +471,16 @@ uint32_t folder_objects_max = OBJECTS_MAX;
 
 static bool can_go(struct folder *f, const struct inode *i)
 {
+	uint64_t dir;
+	uint32_t place;
+
 	if (i->save_at || i->pins || i->gone || i->ino == FOLDER_ROOT ||
 	    !i->core.nlink)
 		return false;
-	return i->stored || (i->derived && !known_count(&f->known, i->ino));
+	if (!i->derived)
+		return i->stored && !f->saving;
+	/* The kernel's numbers must lead to it. */
+	return !known_count(&f->known, i->ino) || known_place(&f->known, i->ino, &dir, &place);
 }
 
 static void evict_entry(struct folder *f, struct entry *e)
@@ -509,7 +515,7 @@ void objects_evict(struct folder *f, uint32_t steps)
 			next = e->next;
 			if (e->used)
 				e->used = false;
-			else if (!e->save_at && e->stored)
+			else if (!e->save_at && e->stored && !f->saving)
 				evict_entry(f, e);
 		}
 	}

@@ -12,7 +12,7 @@
 
 #define ROW_VERSION 1
 #define CHUNK	    128 /* extents in a row */
-#define EVICT_STEPS (1u << 17) /* some milliseconds */
+#define EVICT_STEPS 2048	/* less than a millisecond */
 
 static void put_cid(struct buf *out, const struct bytes *b)
 {
@@ -317,7 +317,7 @@ static void mourn(struct set *s, void *object, bool *dying)
 }
 
 /*
- * Copy what changed behind what is still to be written.  From here on the
+ * Copy what changed behind what is still to be written; others may look meanwhile.  From here on the
  * objects are as if that had been done; if it fails, the copy is kept and comes
  * first the next time.
  */
@@ -328,6 +328,8 @@ static void copy_changes(struct folder *f)
 
 	/* Entries first: a directory that has gone takes them along. */
 	for (uint32_t k = 0; k < f->save_entries.n; k++) {
+		if (k % BREATH == BREATH - 1)
+			change_breathe(f);
 		struct entry *e = f->save_entries.v[k];
 
 		put_entry(changes, &row, e);
@@ -339,6 +341,8 @@ static void copy_changes(struct folder *f)
 	}
 	f->save_entries.n = 0;
 	for (uint32_t k = 0; k < f->save_inodes.n; k++) {
+		if (k % BREATH == BREATH - 1)
+			change_breathe(f);
 		struct inode *i = f->save_inodes.v[k];
 
 		put_inode(changes, &row, i);
@@ -378,6 +382,24 @@ static void bury(struct folder *f)
 	f->dying_inodes.n = f->dying_entries.n = 0;
 }
 
+/* Let go of what is too much, as far as the clock finds something in two rounds. */
+static void evict_slowly(struct folder *f)
+{
+	uint64_t steps = 0, slots;
+	bool more = true;
+
+	for (; more; steps += EVICT_STEPS) {
+		pthread_mutex_lock(&f->change);
+		pthread_rwlock_wrlock(&f->state);
+		objects_evict(f, EVICT_STEPS);
+		slots = 1ull << (f->inode_bits > f->entry_bits ? f->inode_bits : f->entry_bits);
+		more = f->n_inodes + f->n_entries > folder_objects_max && steps < 2 * slots;
+		pthread_rwlock_unlock(&f->state);
+		pthread_mutex_unlock(&f->change);
+		folder_give_way(f);
+	}
+}
+
 int folder_checkpoint(struct folder *f)
 {
 	int r;
@@ -389,12 +411,11 @@ int folder_checkpoint(struct folder *f)
 	if (!none) {
 		f->saving = true;
 		copy_changes(f);
-	} else {
-		objects_evict(f, EVICT_STEPS);
 	}
 	pthread_rwlock_unlock(&f->state);
 	pthread_mutex_unlock(&f->change);
 	if (none) {
+		evict_slowly(f);
 		pthread_mutex_unlock(&f->save_lock);
 		return 0;
 	}
@@ -410,10 +431,11 @@ int folder_checkpoint(struct folder *f)
 		f->saving = false;
 		if (!f->frozen)
 			folder_log_trim(f->log);
-		objects_evict(f, EVICT_STEPS);
 	}
 	pthread_rwlock_unlock(&f->state);
 	pthread_mutex_unlock(&f->change);
+	if (!r)
+		evict_slowly(f);
 	pthread_mutex_unlock(&f->save_lock);
 	return r;
 }

@@ -4,21 +4,26 @@
 #include "store/mdb_error.h"
 
 #include <lmdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define FORMAT	      1
 #define MAP_BYTES     (sizeof(size_t) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
+#define UNMAP_READS   1024 /* each may map 64 KiB */
 #define MAP_BYTES_MIN ((size_t)64 << 20)
 
 struct table {
 	char *dir;
 	MDB_env *env; /* NULL: it failed, and could not be opened anew */
+	void *map;    /* of env; NULL: not found */
 	MDB_dbi dbi[TABLES];
 	pthread_mutex_t writing; /* before `lock` */
 	pthread_mutex_t lock;	 /* of `reader` */
 	MDB_txn *reader;	 /* reset between uses */
+	uint32_t reads;
 };
 
 void put_be(uint8_t *p, uint64_t v)
@@ -81,6 +86,27 @@ static int map_env(struct table *t, const char *dir)
 	}
 }
 
+/* Where LMDB has mapped its file, which it does not tell. */
+static void find_map(struct table *t)
+{
+	unsigned long from, inode;
+	struct stat st;
+	char line[4400];
+	FILE *maps;
+	int fd;
+
+	t->map = NULL;
+	if (mdb_env_get_fd(t->env, &fd) || fstat(fd, &st) < 0)
+		return;
+	maps = fopen("/proc/self/maps", "re");
+	while (maps && !t->map && fgets(line, sizeof line, maps))
+		if (sscanf(line, "%lx-%*x r--s 00000000 %*x:%*x %lu", &from, &inode) == 2 &&
+		    inode == st.st_ino && strstr(line, "/data.mdb"))
+			t->map = (void *)from;
+	if (maps)
+		fclose(maps);
+}
+
 /* Open what t->dir has; *fresh if that was nothing. */
 static int open_env(struct table *t, bool *fresh)
 {
@@ -94,6 +120,7 @@ static int open_env(struct table *t, bool *fresh)
 		r = check_length(t);
 	if (r < 0)
 		return r;
+	find_map(t);
 	rc = mdb_txn_begin(t->env, NULL, 0, &txn);
 	for (int i = 0; i < TABLES && !rc; i++)
 		rc = mdb_dbi_open(txn, names[i], MDB_CREATE, &t->dbi[i]);
@@ -122,6 +149,7 @@ static void close_env(struct table *t)
 		mdb_env_close(t->env);
 	t->reader = NULL;
 	t->env = NULL;
+	t->map = NULL;
 }
 
 int table_open(struct table **out, const char *dir, bool *fresh)
@@ -198,9 +226,25 @@ static int read_begin(struct table *t)
 	}
 }
 
+/*
+ * Pages of the map that were read count as our memory for as long as they are mapped,
+ * and the kernel maps some around each.  They stay in its page cache.  Under `lock`.
+ */
+static void unmap_read(struct table *t)
+{
+	MDB_envinfo info;
+	MDB_stat page;
+
+	if (t->map && !mdb_env_info(t->env, &info) && !mdb_env_stat(t->env, &page))
+		(void)madvise(t->map, (info.me_last_pgno + 1) * page.ms_psize,
+			      MADV_DONTNEED);
+}
+
 static void read_end(struct table *t)
 {
 	mdb_txn_reset(t->reader);
+	if (++t->reads % UNMAP_READS == 0)
+		unmap_read(t);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -672,8 +716,13 @@ int table_commit(struct table *t, const struct buf *changes)
 
 	pthread_mutex_lock(&t->writing);
 	r = t->env ? commit(t, changes) : -EIO;
-	if (r < 0 && t->env)
+	if (r < 0 && t->env) {
 		open_anew(t);
+	} else if (t->env) {
+		pthread_mutex_lock(&t->lock);
+		unmap_read(t);
+		pthread_mutex_unlock(&t->lock);
+	}
 	pthread_mutex_unlock(&t->writing);
 	return r;
 }

@@ -5,7 +5,7 @@
 
 #include "store/error.h"
 
-#define RECORD_BYTES (256u << 10) /* of the records of a thaw, each */
+#define RECORD_BYTES (32u << 10) /* of the records of a thaw, each */
 
 /* Where a thaw is. */
 struct thawing {
@@ -93,6 +93,7 @@ int folder_thaw(struct folder *f, struct frozen *z)
 			f->frozen = NULL;
 		f->thawing = f->frozen;
 		change_end(f);
+		folder_give_way(f);
 	}
 	if (r < 0) {
 		folder_unfreeze(f, z);

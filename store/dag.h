@@ -100,6 +100,15 @@ int dag_list(struct block_source *s, const struct cid *dir, uint64_t pos,
 	     dag_each_fn each, void *arg, struct misses *misses);
 
 /*
+ * A part of a name's hash, and the entries of a directory whose names have that
+ * part: one, as a rule.  Of a HAMT only the shards on the way are read.  each() and
+ * the result are as of dag_list().
+ */
+uint32_t dag_place(const char *name, size_t name_len);
+int dag_list_at(struct block_source *s, const struct cid *dir, uint32_t place,
+		dag_each_fn each, void *arg, struct misses *misses);
+
+/*
  * Walk a path ("a/b/c", no leading slash needed) down from `root`.  Symlinks
  * are not followed.  -ENOENT, -ENOTDIR.  The empty path gives root itself.
  */

@@ -4,6 +4,7 @@
  */
 #include "store/dag_internal.h"
 #include "store/error.h"
+#include "store/hamt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -205,4 +206,47 @@ int dag_list(struct block_source *s, const struct cid *dir, uint64_t pos,
 		r = list_plain(&n, pos, &to);
 	dag_node_release(&n);
 	return r;
+}
+
+/* ---- by place ---- */
+
+struct placed {
+	const struct dag_receiver *to;
+	uint32_t place;
+	bool ordered, past; /* by place; and all that have it have been */
+};
+
+uint32_t dag_place(const char *name, size_t name_len)
+{
+	return (uint32_t)(hamt_hash(name, name_len) >> 32);
+}
+
+static int on_placed(void *arg, const struct dag_entry *e, uint64_t pos_behind)
+{
+	struct placed *p = arg;
+
+	if (dag_place(e->name, e->name_len) == p->place)
+		return p->to->each(p->to->arg, e, pos_behind);
+	p->past = p->ordered;
+	return p->past;
+}
+
+int dag_list_at(struct block_source *s, const struct cid *dir, uint32_t place,
+		dag_each_fn each, void *arg, struct misses *misses)
+{
+	const struct dag_receiver wanted = { .each = each, .arg = arg };
+	struct placed p = { .to = &wanted, .place = place };
+	const struct dag_receiver to = { .each = on_placed, .arg = &p };
+	struct dag_node n;
+	int r = get_dir(s, dir, &n, misses);
+
+	if (r < 0)
+		return r;
+	p.ordered = n.u.type == UNIXFS_HAMT_SHARD;
+	if (p.ordered)
+		r = dag_hamt_list(s, &n, dag_hamt_pos(place), &to, misses);
+	else
+		r = list_plain(&n, 0, &to);
+	dag_node_release(&n);
+	return p.past ? 0 : r;
 }

@@ -153,6 +153,11 @@ static int step(struct listing *w)
 			: push_child(w, &link, key);
 }
 
+uint64_t dag_hamt_pos(uint32_t place)
+{
+	return (uint64_t)place << (KEY_BITS - 32 + COUNT_BITS);
+}
+
 int dag_hamt_list(struct block_source *s, struct dag_node *dir, uint64_t pos,
 		  const struct dag_receiver *to, struct misses *misses)
 {

@@ -50,6 +50,8 @@ int dag_entry_fill(struct dag_entry *e, const struct dagpb_link *l);
 int dag_entry_give(const struct dag_receiver *to, const struct dagpb_link *l,
 		   const char *name, size_t name_len, uint64_t pos_behind);
 
+/* The position in a HAMT of the first entry whose hash begins with `place`. */
+uint64_t dag_hamt_pos(uint32_t place);
 /* dag_list() and dag_lookup() in a directory that is a HAMT shard.  They may
  * let go of dir's block; its owner releases it all the same. */
 int dag_hamt_list(struct block_source *s, struct dag_node *dir, uint64_t pos,

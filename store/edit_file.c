@@ -291,6 +291,26 @@ static int gather(struct editing *x, uint64_t from, uint64_t to)
 	return r;
 }
 
+/* A sink that puts one leaf into a store in which its older one may be. */
+struct like_sink {
+	struct block_sink base;
+	const struct multihash *older;
+};
+
+static int put_like(struct block_sink *self, const struct multihash *name, const void *data,
+		    size_t len)
+{
+	const struct like_sink *s = (struct like_sink *)self;
+
+	return store_put_like(s->base.store, s->older, name, data, len);
+}
+
+/* The block of a leaf before its bytes changed, if some are still the same. */
+static const struct block *older_leaf(const struct editing *x, uint64_t leaf)
+{
+	return x->old.shaped && x->old.way[0].index == leaf ? x->old.way[0].node.block : NULL;
+}
+
 static int end_stream(struct editing *x)
 {
 	int r = store_stream_finish(x->stream);
@@ -310,17 +330,24 @@ static int make_leaf(struct editing *x, uint64_t leaf)
 
 	if (r != 0 || x->noting)
 		return r;
-	/* Leaves in a row go to a store as a stream. */
+	/* A store has most of a leaf that changed in part; others in a row go to it as a
+	 * stream. */
 	bool more = leaf + 1 < x->shape.leaves && look(x, &ahead, leaf + 1, &end) == MADE;
-	if (!x->stream && more && x->sink->store && size >= STREAM_LEAF_MIN) {
+	const struct block *older = x->sink->store && !x->stream ? older_leaf(x, leaf) : NULL;
+	if (!x->stream && !older && more && x->sink->store && size >= STREAM_LEAF_MIN) {
 		x->stream = store_stream_new(x->sink->store);
 		x->streamed = 0;
 	}
-	if (x->stream)
+	if (x->stream) {
 		r = build_leaf_stream(x->profile, x->stream, x->streamed++, x->data,
 				      to - from, &b);
-	else
+	} else if (older) {
+		struct like_sink sink = { { put_like, x->sink->store }, &older->name };
+
+		r = build_leaf(x->profile, &sink.base, x->data, to - from, &b);
+	} else {
 		r = build_leaf(x->profile, x->sink, x->data, to - from, &b);
+	}
 	if (r == 0)
 		r = build_file_add(&x->build, &b);
 	if (r == 0 && !more)

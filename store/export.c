@@ -15,9 +15,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define AHEAD	32	     /* entries the source has been told of */
-#define AT_ONCE (1u << 20)   /* a file up to this size is a block, or few */
-#define MODE	0777	     /* bits taken from a tree: no setuid, setgid, sticky */
+#define AHEAD 32 /* entries the source has been told of */
 
 /* An entry that waits for its turn. */
 struct node {
@@ -27,97 +25,45 @@ struct node {
 };
 
 /*
- * A directory being written.  It is listed twice if it has symlinks: they are
- * made when all else is there.
+ * Where the walk stands in a directory.  It is listed twice if it has symlinks:
+ * they are made when all else is there.
  */
 struct frame {
+	struct out_dir *dir;
 	struct cid cid;
-	char *name;
-	struct dag_attr attr;
-	struct place place;
 	uint64_t pos; /* in the listing */
 	bool listed, has_symlinks, symlinks;
 	struct node *first, **last;
 	unsigned waiting;
 };
 
-struct export {
-	struct block_source *source;
-	const struct export_options *options;
-	const char *target;
+struct walk {
+	struct export x;
 	struct dirstack stack; /* [0] holds the target */
-	struct place above;    /* where the target is made */
+	struct out_dir *above; /* where the target is made */
 	struct frame **frames;
 	size_t depth, cap;
 };
 
-static int set_attr(int fd, const struct dag_attr *a)
+static struct out_dir *dir_of(struct walk *w)
 {
-	const struct timespec times[2] = {
-		{ .tv_nsec = UTIME_OMIT },
-		{ .tv_sec = a->mtime, .tv_nsec = a->mtime_nsec },
-	};
-
-	if (a->has_mode && fchmod(fd, a->mode & MODE) < 0)
-		return -errno;
-	if (a->has_mtime && futimens(fd, times) < 0)
-		return -errno;
-	return 0;
+	return w->depth ? w->frames[w->depth - 1]->dir : w->above;
 }
 
-/* Better no beginning than a disk full of one file that cannot end. */
-static int check_space(int at, uint64_t size)
-{
-	struct statvfs st;
-
-	if (fstatvfs(at, &st) < 0 || !st.f_blocks || !st.f_frsize)
-		return 0;
-	return size / st.f_frsize > st.f_bavail ? -ENOSPC : 0;
-}
-
-static int write_file(struct export *x, struct place *p, int at, const char *name,
-		      const struct cid *cid, const struct dag_attr *a)
-{
-	bool at_once = a->size <= AT_ONCE;
-	struct new_file f;
-	int r = at_once ? 0 : check_space(at, a->size);
-
-	if (r == 0)
-		r = place_file(p, at, name, at_once, &f);
-	if (r < 0)
-		return r;
-	r = export_content(x->source, cid, 0, UINT64_MAX, f.fd, true, x->options);
-	/* A file may end in a hole. */
-	if (r == 0 && ftruncate(f.fd, a->size) < 0)
-		r = -errno;
-	if (r == 0)
-		r = set_attr(f.fd, a);
-	r = place_file_end(p, at, &f, r);
-	if (r == 0 && x->options->progress)
-		atomic_fetch_add(&x->options->progress->files, 1);
-	return r;
-}
-
-static int write_symlink(struct export *x, struct place *p, int at, const char *name,
-			 const struct cid *cid)
+static int write_symlink(struct walk *w, const char *name, const struct cid *cid)
 {
 	char target[PATH_MAX];
-	int r = dag_readlink(x->source, cid, target, sizeof target, NULL);
+	int r = dag_readlink(w->x.source, cid, target, sizeof target, NULL);
 
 	if (r < 0)
 		return r;
 	/* The kernel would take what is before the NUL for the target. */
 	if (strlen(target) != (size_t)r)
 		return ERR_MALFORMED;
-	return place_symlink(p, at, name, target);
+	return place_symlink(&dir_of(w)->place, dirstack_fd(&w->stack), name, target);
 }
 
-static struct place *place_of(struct export *x)
-{
-	return x->depth ? &x->frames[x->depth - 1]->place : &x->above;
-}
-
-static void frame_free(struct frame *f)
+static void frame_free(struct walk *w, struct frame *f)
 {
 	while (f->first) {
 		struct node *n = f->first;
@@ -125,106 +71,89 @@ static void frame_free(struct frame *f)
 		f->first = n->next;
 		free(n);
 	}
-	place_release(&f->place);
-	free(f->name);
+	if (f->dir)
+		out_dir_drop(&w->x, f->dir);
 	free(f);
 }
 
-static int enter(struct export *x, const char *name, const struct cid *cid,
+static int enter(struct walk *w, const char *name, const struct cid *cid,
 		 const struct dag_attr *a)
 {
-	struct place *p = place_of(x);
+	struct out_dir *up = dir_of(w);
 	struct frame *f = calloc(1, sizeof *f);
 	int r = -ENOMEM, made;
 
 	if (!f)
 		return r;
 	f->cid = *cid;
-	f->attr = *a;
 	f->last = &f->first;
-	f->name = strdup(name);
-	if (!f->name)
+	f->dir = out_dir_new(up, name);
+	if (!f->dir)
 		goto out;
-	if (x->depth == x->cap) {
-		size_t cap = x->cap ? 2 * x->cap : 16;
-		struct frame **frames = realloc(x->frames, cap * sizeof *frames);
+	f->dir->attr = *a;
+	if (w->depth == w->cap) {
+		size_t cap = w->cap ? 2 * w->cap : 16;
+		struct frame **frames = realloc(w->frames, cap * sizeof *frames);
 
 		if (!frames)
 			goto out;
-		x->frames = frames;
-		x->cap = cap;
+		w->frames = frames;
+		w->cap = cap;
 	}
 
-	r = made = place_dir(p, dirstack_fd(&x->stack), name, a->has_mode ? 0700 : 0777);
+	r = made = place_dir(&up->place, dirstack_fd(&w->stack), name,
+			     a->has_mode ? 0700 : 0777);
 	if (r >= 0)
-		r = dirstack_enter(&x->stack, name);
+		r = dirstack_enter(&w->stack, name);
 	if (r < 0)
 		goto out;
 	/* The levels of both must agree, whatever happens from here. */
-	x->frames[x->depth++] = f;
-	f->place.replace = !made && x->options->overwrite;
-	const struct dirref *dir = dirstack_top(&x->stack);
-	return place_dir_opened(p, dir->dev, dir->ino);
+	w->frames[w->depth++] = f;
+	f->dir->place.replace = !made && w->x.options->overwrite;
+	const struct dirref *dir = dirstack_top(&w->stack);
+	return place_dir_opened(&up->place, dir->dev, dir->ino);
 out:
-	frame_free(f);
+	frame_free(w, f);
 	return r;
 }
 
-static int leave(struct export *x)
+static int leave(struct walk *w)
 {
-	struct frame *f = x->frames[x->depth - 1];
-	struct dirref *dir;
-	int r = dirstack_leave(&x->stack, &dir);
+	struct frame *f = w->frames[w->depth - 1];
+	/* Its mode, set by the last who lets go, may forbid to go up by way of it. */
+	int r = dirstack_leave(&w->stack, &f->dir->left);
 
 	if (r < 0)
 		return r;
-	/* Last, because its mode may forbid to go up by way of it. */
-	r = set_attr(dir->fd, &f->attr);
-	dirref_put(dir);
-	if (r < 0)
-		return r;
-	x->depth--;
-	frame_free(f);
+	w->depth--;
+	frame_free(w, f);
 	return 0;
 }
 
-/* Tell the user what an error is about: `name` in the directory at `depth`. */
-static void report(struct export *x, size_t depth, const char *name, int error)
+static int write_node(struct walk *w, const char *name, const struct cid *cid, bool symlinks)
 {
-	struct buf path = { 0 };
-
-	if (!x->options->warn || error == -ECANCELED)
-		return;
-	buf_text(&path, x->target);
-	for (size_t i = 1; i <= depth; i++) {
-		buf_u8(&path, '/');
-		buf_text(&path, i < depth ? x->frames[i]->name : name);
-	}
-	buf_u8(&path, '\0');
-	x->options->warn(x->options->warn_arg, path.failed ? name : (char *)path.data, error);
-	buf_release(&path);
-}
-
-static int write_node(struct export *x, const char *name, const struct cid *cid,
-		      bool symlinks)
-{
-	struct place *p = place_of(x);
-	size_t depth = x->depth;
-	int at = dirstack_fd(&x->stack), r;
+	struct export *x = &w->x;
+	struct out_dir *dir = dir_of(w);
+	struct dirref *at = dirstack_top(&w->stack);
+	bool leaf = cid->codec == CODEC_RAW;
 	struct dag_attr a;
+	int r = 0;
 
-	if (symlinks && cid->codec == CODEC_RAW)
+	if (symlinks && leaf)
 		return 0;
-	r = dag_stat(x->source, cid, &a, NULL);
-	if (r == 0 && a.type == DAG_SYMLINK && !symlinks)
-		x->frames[depth - 1]->has_symlinks = true;
+	/* A leaf can only be a file: whoever writes it will see. */
+	if (!leaf)
+		r = dag_stat(x->source, cid, &a, NULL);
+	if (r == 0 && (leaf || a.type == DAG_FILE) && !symlinks)
+		r = export_files_add(x, dir, at, name, cid, leaf ? NULL : &a);
+	else if (r == 0 && a.type == DAG_SYMLINK && !symlinks)
+		w->frames[w->depth - 1]->has_symlinks = true;
 	else if (r == 0 && a.type == DAG_SYMLINK)
-		r = write_symlink(x, p, at, name, cid);
+		r = write_symlink(w, name, cid);
 	else if (r == 0 && !symlinks)
-		r = a.type == DAG_DIR ? enter(x, name, cid, &a)
-				      : write_file(x, p, at, name, cid, &a);
+		r = enter(w, name, cid, &a);
 	if (r < 0)
-		report(x, depth, name, r);
+		export_fail(x, dir, name, r);
 	return r;
 }
 
@@ -245,12 +174,12 @@ static int on_entry(void *arg, const struct dag_entry *e, uint64_t pos_behind)
 }
 
 /* List on, and tell the source what comes. */
-static int refill(struct export *x, struct frame *f)
+static int refill(struct walk *w, struct frame *f)
 {
 	struct cid cids[AHEAD];
 	struct node **known = f->last;
 	size_t n = 0;
-	int r = dag_list(x->source, &f->cid, f->pos, on_entry, f, NULL);
+	int r = dag_list(w->x.source, &f->cid, f->pos, on_entry, f, NULL);
 
 	if (r < 0)
 		return r;
@@ -258,40 +187,42 @@ static int refill(struct export *x, struct frame *f)
 	for (struct node *e = *known; e; e = e->next)
 		cids[n++] = e->cid;
 	if (n)
-		source_soon(x->source, cids, n);
+		source_soon(w->x.source, cids, n);
 	return 0;
 }
 
-static int step(struct export *x)
+static int step(struct walk *w)
 {
-	struct frame *f = x->frames[x->depth - 1];
+	struct frame *f = w->frames[w->depth - 1];
+	struct out_dir *dir = f->dir;
 	struct node *n;
-	int r = 0;
+	int r = export_error(&w->x);
 
-	if (export_cancelled(x->options))
-		return -ECANCELED;
+	if (r < 0)
+		return r;
 	if (!f->listed && f->waiting <= AHEAD / 2)
-		r = refill(x, f);
+		r = refill(w, f);
 	n = f->first;
 	if (r == 0 && n) {
 		f->first = n->next;
 		if (!f->first)
 			f->last = &f->first;
 		f->waiting--;
-		r = write_node(x, n->name, &n->cid, f->symlinks);
+		r = write_node(w, n->name, &n->cid, f->symlinks);
 		free(n);
 		return r;
 	}
 	if (r == 0 && f->has_symlinks && !f->symlinks) {
+		export_files_wait(&w->x);
 		f->symlinks = true;
 		f->listed = false;
 		f->pos = 0;
 		return 0;
 	}
 	if (r == 0)
-		r = leave(x);
+		r = leave(w);
 	if (r < 0)
-		report(x, x->depth - 1, f->name, r);
+		export_fail(&w->x, dir->parent, dir->name, r);
 	return r;
 }
 
@@ -317,7 +248,7 @@ static int count_total(struct export *x, const struct cid *cid, const struct dag
 }
 
 /* Open the directory above the target; *name is the target's own. */
-static int open_above(struct export *x, const char *target, char **name)
+static int open_above(struct walk *w, const char *target, char **name)
 {
 	char *path = strdup(target), *above = NULL, *slash;
 	size_t len = strlen(target);
@@ -335,7 +266,7 @@ static int open_above(struct export *x, const char *target, char **name)
 	if (*name && asprintf(&above, "%s.", slash ? path : "./") < 0)
 		above = NULL;
 	if (above)
-		r = dirstack_enter(&x->stack, above);
+		r = dirstack_enter(&w->stack, above);
 	/* What is there for certain cannot be made. */
 	if (r == 0 && (!**name || !strcmp(*name, ".") || !strcmp(*name, "..")))
 		r = -EEXIST;
@@ -347,29 +278,37 @@ static int open_above(struct export *x, const char *target, char **name)
 int export_tree(struct block_source *s, const struct cid *cid, const char *target,
 		const struct export_options *o)
 {
-	struct export x = {
-		.source = s, .options = o, .target = target, .above.replace = o->overwrite
-	};
+	struct walk w = { .x = { .source = s, .options = o, .target = target } };
+	struct export *x = &w.x;
 	struct dag_attr a;
 	char *name = NULL;
-	int r = dag_stat(s, cid, &a, NULL);
+	int r = -ENOMEM;
 
+	w.above = out_dir_new(NULL, "");
+	if (!w.above)
+		return r;
+	w.above->place.replace = o->overwrite;
+	r = dag_stat(s, cid, &a, NULL);
 	if (r == 0 && o->progress)
-		r = count_total(&x, cid, &a);
+		r = count_total(x, cid, &a);
 	if (r == 0)
-		r = open_above(&x, target, &name);
+		r = open_above(&w, target, &name);
 	if (r < 0)
-		report(&x, 0, target, r);
-	else
-		r = write_node(&x, name, cid, a.type == DAG_SYMLINK);
-	while (r == 0 && x.depth)
-		r = step(&x);
+		export_fail(x, w.above, "", r);
+	/* What is replaced is looked at, then taken: by one, so that nothing comes between. */
+	if (r == 0 && !o->overwrite)
+		export_files_start(x, o->jobs);
+	if (r == 0)
+		r = write_node(&w, name, cid, a.type == DAG_SYMLINK);
+	while (r == 0 && w.depth)
+		r = step(&w);
+	export_files_stop(x);
 
-	while (x.depth)
-		frame_free(x.frames[--x.depth]);
-	free(x.frames);
-	place_release(&x.above);
-	dirstack_release(&x.stack);
+	while (w.depth)
+		frame_free(&w, w.frames[--w.depth]);
+	out_dir_drop(x, w.above);
+	free(w.frames);
+	dirstack_release(&w.stack);
 	free(name);
-	return r;
+	return atomic_load(&x->error);
 }

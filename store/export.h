@@ -16,6 +16,9 @@ struct export_progress {
 
 struct export_options {
 	bool overwrite; /* replace existing files; otherwise -EEXIST */
+	/* Threads to write files with, if the source serves any; 0: the caller's alone,
+	 * as with overwrite. */
+	int jobs;
 	struct export_progress *progress;
 	atomic_bool *cancel;
 	void (*warn)(void *arg, const char *path, int error);
@@ -26,8 +29,9 @@ struct export_options {
  * Write the tree `cid` to `target`: the file, symlink or directory itself.  The source's get()
  * may wait (a source that asks the daemon does); soon() is told what comes, so
  * that it can fetch ahead.  Mode and mtime are set where the tree has them,
- * without setuid, setgid and sticky bits.  On an error or cancel the file being
- * written is removed; what was finished stays.
+ * without setuid, setgid and sticky bits.  On an error or cancel the files being
+ * written are removed; what was finished stays.  warn() comes once, for the error
+ * that is returned, from any of the threads.
  */
 int export_tree(struct block_source *s, const struct cid *cid, const char *target,
 		const struct export_options *o);

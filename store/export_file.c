@@ -12,22 +12,20 @@
 #define CHUNK_MIN   262144u	/* of those in use */
 #define AHEAD_MAX   (AHEAD_BYTES / CHUNK_MIN)
 
-bool export_cancelled(const struct export_options *o)
-{
-	return o->cancel && atomic_load(o->cancel);
-}
+#define HERE UINT64_MAX /* where the descriptor stands */
 
-static int write_all(int fd, const uint8_t *data, size_t len)
+static int write_all(int fd, const uint8_t *data, size_t len, uint64_t at)
 {
 	while (len) {
-		ssize_t n = write(fd, data, len);
+		ssize_t n = at == HERE ? write(fd, data, len) : pwrite(fd, data, len, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
 		data += n;
-		len -= n;
+		len -= (size_t)n;
+		at += at == HERE ? 0 : (uint64_t)n;
 	}
 	return 0;
 }
@@ -40,20 +38,22 @@ static int write_zeros(int fd, uint64_t len, const struct export_options *o)
 	while (len && r == 0) {
 		size_t n = len < sizeof zeros ? len : sizeof zeros;
 
-		r = export_cancelled(o) ? -ECANCELED : write_all(fd, zeros, n);
+		r = export_cancelled(o) ? -ECANCELED : write_all(fd, zeros, n, HERE);
 		len -= n;
 	}
 	return r;
 }
 
-/* The bytes of a block; nothing is written of what would be zero in a hole too. */
-static int write_block(int fd, const uint8_t *data, size_t len, bool holes)
+/* In a file made just now, they need not be written. */
+static bool all_zeros(const uint8_t *data, size_t len)
 {
-	bool zeros = holes && len && !data[0] && !memcmp(data, data + 1, len - 1);
+	return len && !data[0] && !memcmp(data, data + 1, len - 1);
+}
 
-	if (zeros)
-		return lseek(fd, (off_t)len, SEEK_CUR) < 0 ? -errno : 0;
-	return write_all(fd, data, len);
+int export_bytes(int fd, const uint8_t *data, size_t len, bool *hole)
+{
+	*hole = all_zeros(data, len);
+	return *hole ? 0 : write_all(fd, data, len, 0);
 }
 
 /* Tell the source of the leaves of a range.  Only a hint, so no errors. */
@@ -69,7 +69,7 @@ static void look_ahead(struct block_source *s, const struct cid *cid, uint64_t o
 }
 
 int export_content(struct block_source *s, const struct cid *cid, uint64_t offset,
-		   uint64_t len, int fd, bool holes, const struct export_options *o)
+		   uint64_t len, int fd, bool in_place, const struct export_options *o)
 {
 	struct dag_extent extents[MAP_EXTENTS];
 	uint64_t end = len > UINT64_MAX - offset ? UINT64_MAX : offset + len;
@@ -94,12 +94,14 @@ int export_content(struct block_source *s, const struct cid *cid, uint64_t offse
 		for (int i = 0; i < n && r == 0; i++) {
 			const struct dag_extent *e = &extents[i];
 
-			if (e->block)
-				r = write_block(fd, e->block->data + e->offset, e->len, holes);
-			else if (!holes)
+			const uint8_t *data = e->block ? e->block->data + e->offset : NULL;
+
+			if (in_place && (!data || all_zeros(data, e->len)))
+				r = 0;
+			else if (data)
+				r = write_all(fd, data, e->len, in_place ? offset : HERE);
+			else
 				r = write_zeros(fd, e->len, o);
-			else if (lseek(fd, e->len, SEEK_CUR) < 0)
-				r = -errno;
 			offset += e->len;
 			if (r == 0 && o->progress)
 				atomic_fetch_add(&o->progress->bytes, e->len);

@@ -139,9 +139,9 @@ static int settle(const struct place *p, int at, const char *part, const char *n
 
 int place_file_end(struct place *p, int at, struct new_file *f, int r)
 {
-	struct stat st;
+	struct stat st = { 0 };
 
-	if (r == 0 && fstat(f->fd, &st) < 0)
+	if (r == 0 && p->replace && fstat(f->fd, &st) < 0)
 		r = -errno;
 	if (close(f->fd) < 0 && r == 0)
 		r = -errno;

@@ -3,20 +3,19 @@
 #include "store/build_dir.h"
 #include "store/error.h"
 #include "store/import_file.h"
+#include "store/jobs.h"
 
 #include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-#define JOBS_DEFAULT_MAX 8 /* memory: a chunk each */
-#define JOBS_MAX	 64
-#define PAGE		 4096
+#define JOBS_MAX 64
+#define PAGE	 4096
 
 int pipeline_error(struct pipeline *p)
 {
@@ -293,13 +292,9 @@ static void *work(void *arg)
 
 static unsigned jobs(const struct import_options *o)
 {
-	cpu_set_t cpus;
-	int n = o->jobs;
-
-	if (n > 0)
-		return n < JOBS_MAX ? n : JOBS_MAX;
-	n = sched_getaffinity(0, sizeof cpus, &cpus) < 0 ? 1 : CPU_COUNT(&cpus);
-	return n < JOBS_DEFAULT_MAX ? n : JOBS_DEFAULT_MAX;
+	if (o->jobs <= 0)
+		return jobs_default();
+	return o->jobs < JOBS_MAX ? o->jobs : JOBS_MAX;
 }
 
 uint64_t import_fingerprint(const struct import_options *o)

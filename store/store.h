@@ -95,6 +95,14 @@ void store_unhold(struct store *s);
 int store_put_bytes(struct store *s, const struct multihash *name, const void *data,
 		    size_t len);
 
+/*
+ * The same, of bytes that are mostly those of a block `older` of the same length, each
+ * at its place: what differs costs room, and not much more.  Whatever `older` is, or
+ * if it is not there, the bytes are kept.
+ */
+int store_put_like(struct store *s, const struct multihash *older,
+		   const struct multihash *name, const void *data, size_t len);
+
 /* Wait until everything put before is durable.  Concurrent calls share a sync. */
 int store_sync(struct store *s);
 

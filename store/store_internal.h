@@ -214,6 +214,8 @@ void store_packer_done(struct store *s, struct packer *p);
 /* The bytes of a block (at->size of them) that lies or is described at a place. */
 int store_read(struct store *s, const struct record_name *name, const struct place *at,
 	       uint8_t *out);
+/* The bytes of one range of a recipe. */
+int store_read_range(struct store *s, struct packer *p, const struct range *g, uint8_t *out);
 int store_read_recipe(struct store *s, const struct record_name *name,
 		      const struct place *at, struct recipe *out);
 /* 0 if all pieces of the recipe there are known, else ERR_CORRUPT. */

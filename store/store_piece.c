@@ -74,9 +74,8 @@ static int read_piece(struct store *s, struct packer *p, const struct record_nam
 	return ERR_CORRUPT;
 }
 
-/* One range of a recipe. */
-static int read_range(struct store *s, struct packer *p, const struct range *g,
-		      uint8_t *out)
+int store_read_range(struct store *s, struct packer *p, const struct range *g,
+		     uint8_t *out)
 {
 	struct record_name name;
 	struct place at;
@@ -118,7 +117,7 @@ static int assemble(struct store *s, struct packer *p, const struct record_name 
 	memcpy(out, recipe.head, recipe.head_size);
 	done = recipe.head_size;
 	for (uint32_t i = 0; i < recipe.n; i++) {
-		r = read_range(s, p, &recipe.ranges[i], out + done);
+		r = store_read_range(s, p, &recipe.ranges[i], out + done);
 		if (r < 0)
 			return r;
 		done += recipe.ranges[i].len;

@@ -23,17 +23,23 @@ folder_up() {
 	note "not mounted: $(cat "$T/mount.out" "$T/$1.err" | tail -n 5 | tr '\n' '|')"
 	return 1
 }
+# ended PID: wait until it has, with all its threads, also if it is the child of another
+# shell; until then it has its locks.
+ended() {
+	wait "$1" 2>/dev/null
+	while grep -hqs '^State:.[^ZX]' "/proc/$1"/task/*/status; do sleep 0.01; done
+}
 # folder_down NAME: unmount and stop in good order.
 folder_down() {
 	c "$1" umount "$T/$1.mnt" >/dev/null || return 1
 	c "$1" stop >/dev/null
-	wait "$DAEMON_PID" 2>/dev/null
+	ended "$DAEMON_PID"
 	return 0
 }
 # folder_killed NAME: kill -9 its daemon, and take the dead mount away.
 folder_killed() {
 	kill -9 "$DAEMON_PID" 2>/dev/null || note "the daemon was gone before: $(tail -n 3 "$T/$1.err" | tr '\n' '|')"
-	wait "$DAEMON_PID" 2>/dev/null
+	ended "$DAEMON_PID"
 	umount -l "$T/$1.mnt" 2>/dev/null
 	return 0
 }

@@ -5,6 +5,8 @@
 #include "tools/control.h"
 #include "tools/repo.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #define AHEAD_MAX 32
 /* Blocks on their way to the daemon: enough to keep its pool at work. */
 #define PUTTING_MAX 32
+#define PATIENCE_MS 100 /* between looks at the wish to stop, while the daemon is silent */
 
 atomic_bool interrupted;
 
@@ -43,6 +46,7 @@ struct reader {
 	struct store *store; /* NULL if it cannot be opened */
 	struct client *client;
 	struct cid root;
+	pthread_mutex_t lock; /* of what follows, and of the client while blocks are read */
 	struct ahead ahead[AHEAD_MAX];
 };
 
@@ -371,39 +375,64 @@ static int ask(struct reader *r, struct ahead *a, const struct cid *cid,
 	return e;
 }
 
-static int reader_get(struct block_source *self, const struct cid *cid, struct block **out)
+/* The next frame, unless the user wants no more: whichever thread the signal went to. */
+static int await_frame(struct client *c)
 {
-	struct reader *r = (struct reader *)self;
+	struct pollfd ready = { .fd = c->fd, .events = POLLIN };
 	struct control_head h;
-	int e = ERR_MISSING;
 
-	if (interrupted)
-		return -ECANCELED;
+	while (!interrupted)
+		if (poll(&ready, 1, PATIENCE_MS) > 0)
+			return read_frame(c, &h);
+	return -ECANCELED;
+}
+
+/* From the daemon.  Under the lock, also while it waits. */
+static int get_by_client(struct reader *r, const struct cid *cid, struct block **out)
+{
 	struct ahead *a = ahead_find(r, cid);
-	if (!a && r->store) {
-		e = store_get(r->store, &cid->hash, out);
-		if (e != ERR_MISSING)
-			return e;
-	}
-	if (!a && !r->client)
-		return ERR_MISSING;
+	int e;
+
 	if (!a) {
 		/* All places may be taken by what is still on its way. */
 		while (!(a = ahead_place(r, true)))
-			if ((e = read_frame(r->client, &h)) < 0)
+			if ((e = await_frame(r->client)) < 0)
 				return e;
 		e = ask(r, a, cid, WANT_READER);
 		if (e < 0)
 			return e;
 	}
 	while (!a->here)
-		if ((e = read_frame(r->client, &h)) < 0)
+		if ((e = await_frame(r->client)) < 0)
 			return e;
 	e = a->result;
 	if (e >= 0)
 		*out = block_ref(a->block);
 	ahead_drop(a);
 	return e < 0 ? e : 0;
+}
+
+static int reader_get(struct block_source *self, const struct cid *cid, struct block **out)
+{
+	struct reader *r = (struct reader *)self;
+	bool ahead = false;
+	int e = ERR_MISSING;
+
+	if (interrupted)
+		return -ECANCELED;
+	if (r->client) {
+		pthread_mutex_lock(&r->lock);
+		ahead = ahead_find(r, cid);
+		pthread_mutex_unlock(&r->lock);
+	}
+	if (!ahead && r->store)
+		e = store_get(r->store, &cid->hash, out);
+	if (e != ERR_MISSING || !r->client)
+		return e;
+	pthread_mutex_lock(&r->lock);
+	e = get_by_client(r, cid, out);
+	pthread_mutex_unlock(&r->lock);
+	return e;
 }
 
 static int reader_has(struct block_source *self, const struct cid *cid)
@@ -419,6 +448,7 @@ static void reader_soon(struct block_source *self, const struct cid *cids, size_
 
 	if (!r->client)
 		return;
+	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < n; i++) {
 		struct ahead *a;
 		if (cids[i].hash.code == HASH_IDENTITY || reader_has(self, &cids[i]) ||
@@ -426,8 +456,9 @@ static void reader_soon(struct block_source *self, const struct cid *cids, size_
 			continue;
 		a = ahead_place(r, false);
 		if (!a || ask(r, a, &cids[i], WANT_READAHEAD) < 0)
-			return;
+			break;
 	}
+	pthread_mutex_unlock(&r->lock);
 }
 
 static int local_get(struct block_source *self, const struct cid *cid, struct block **out)
@@ -450,9 +481,11 @@ int reader_open(struct reader **out, const char *repo, struct client *c,
 	r->local = (struct block_source){ .get = local_get };
 	r->client = c;
 	r->root = *root;
+	pthread_mutex_init(&r->lock, NULL);
 	int e = repo_store(repo, 0, 8 << 20, &r->store);
 	/* With a daemon we can do without; without one it is all we have. */
 	if (e < 0 && !c) {
+		pthread_mutex_destroy(&r->lock);
 		free(r);
 		return e;
 	}
@@ -472,6 +505,7 @@ void reader_close(struct reader *r)
 		r->client->reader = NULL;
 	if (r->store)
 		store_close(r->store);
+	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
 

@@ -42,7 +42,7 @@ int call_or_fail(struct context *cx, struct client *c, json_t *request, json_t *
 
 /*
  * Blocks of the tree `root`.  One reader at a time in a process.  `c` may be NULL (no daemon): then what is not
- * local is ERR_MISSING.  get() waits.
+ * local is ERR_MISSING.  get() waits; any thread may call it.
  */
 struct reader;
 int reader_open(struct reader **out, const char *repo, struct client *c,

@@ -1,6 +1,7 @@
 /* cairn get: a file or folder onto the disk, beneath its target and nowhere else. */
 #include "store/error.h"
 #include "store/export.h"
+#include "store/jobs.h"
 #include "tools/progress.h"
 #include "tools/source.h"
 
@@ -50,7 +51,8 @@ int cmd_get(struct context *cx, int argc, char **argv)
 						 { "force", no_argument, NULL, 'f' },
 						 { 0 } };
 	struct watching w = { 0 };
-	struct export_options eo = { .cancel = &interrupted, .progress = &w.counts };
+	struct export_options eo = { .cancel = &interrupted, .progress = &w.counts,
+				     .jobs = (int)jobs_default() };
 	struct opened source = { 0 };
 	const char *target = NULL;
 	char *where = NULL, *copy = NULL, size[16];

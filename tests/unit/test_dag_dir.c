@@ -324,6 +324,37 @@ static void a_sharded_directory_lists_from_every_position(void **state)
 	}
 }
 
+static void a_place_gives_the_names_that_have_it(void **state)
+{
+	static struct heard h;
+	enum { n = 500 };
+	const char *texts[n];
+	struct memory m;
+
+	for (int is_plain = 0; is_plain < 2; is_plain++) {
+		memory_init(&m);
+		struct cid dir = sharded(&m, n, 8);
+		for (size_t i = 0; i < n; i++)
+			texts[i] = names[i].text;
+		if (is_plain)
+			dir = plain(&m, texts, n);
+		for (size_t i = 0; i < n; i++) {
+			uint32_t place = dag_place(names[i].text, names[i].len);
+			assert_int_equal(dag_list_at(&m.source, &dir, place, hear, &h, NULL),
+					 0);
+			assert_int_equal(h.n, 1);
+			assert_string_equal(h.names[0], names[i].text);
+			forget(&h);
+			/* One that nobody has. */
+			assert_int_equal(
+			    dag_list_at(&m.source, &dir, place ^ 1, hear, &h, NULL), 0);
+			assert_int_equal(h.n, 0);
+			forget(&h);
+		}
+		memory_release(&m);
+	}
+}
+
 static void a_lookup_reads_only_the_shards_on_its_way(void **state)
 {
 	const size_t n = 2000;
@@ -749,6 +780,7 @@ int main(void)
 		cmocka_unit_test(a_listing_stops_when_told),
 		cmocka_unit_test(what_is_no_directory_is_not_listed),
 		cmocka_unit_test(a_sharded_directory_lists_from_every_position),
+		cmocka_unit_test(a_place_gives_the_names_that_have_it),
 		cmocka_unit_test(a_lookup_reads_only_the_shards_on_its_way),
 		cmocka_unit_test(a_listing_that_lacks_shards_goes_on_when_they_come),
 		cmocka_unit_test(names_of_nearly_one_hash_list_and_resume),

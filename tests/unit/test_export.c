@@ -29,6 +29,7 @@
 struct memory {
 	struct block_sink sink;
 	struct block_source source;
+	pthread_mutex_t lock; /* of what follows, once files are written by threads */
 	struct block *blocks[BLOCKS];
 	bool told[BLOCKS];
 	unsigned gets, gets_untold;
@@ -76,15 +77,19 @@ static int get(struct block_source *self, const struct cid *cid, struct block **
 {
 	struct memory *m = of_source(self);
 	size_t i = slot(m, &cid->hash);
+	int r = 0;
 
+	pthread_mutex_lock(&m->lock);
 	m->gets++;
 	m->gets_untold += !m->told[i];
 	if (m->cancel && m->gets == m->cancel_after)
 		*m->cancel = true;
 	if (!m->blocks[i] || (m->missing_after && m->gets > m->missing_after))
-		return ERR_MISSING;
-	*out = block_ref(m->blocks[i]);
-	return 0;
+		r = ERR_MISSING;
+	pthread_mutex_unlock(&m->lock);
+	if (r == 0)
+		*out = block_ref(m->blocks[i]);
+	return r;
 }
 
 /* A source far away: what it was told of comes fast. */
@@ -92,15 +97,20 @@ static int has(struct block_source *self, const struct cid *cid)
 {
 	struct memory *m = of_source(self);
 
-	return m->told[slot(m, &cid->hash)];
+	pthread_mutex_lock(&m->lock);
+	bool told = m->told[slot(m, &cid->hash)];
+	pthread_mutex_unlock(&m->lock);
+	return told;
 }
 
 static void soon(struct block_source *self, const struct cid *cids, size_t n)
 {
 	struct memory *m = of_source(self);
 
+	pthread_mutex_lock(&m->lock);
 	for (size_t i = 0; i < n; i++)
 		m->told[slot(m, &cids[i].hash)] = true;
+	pthread_mutex_unlock(&m->lock);
 }
 
 static void on_warn(void *arg, const char *path, int error)
@@ -122,6 +132,7 @@ static int set_up(void **state)
 	f->fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(f->fd >= 0);
 	snprintf(f->target, sizeof f->target, "%s/out", f->dir);
+	pthread_mutex_init(&f->memory.lock, NULL);
 	f->memory.sink.put = put;
 	f->memory.source.get = get;
 	f->memory.source.has = has;
@@ -133,6 +144,15 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int set_up_threads(void **state)
+{
+	int r = set_up(state);
+	struct fixture *f = *state;
+
+	f->options.jobs = 3;
+	return r;
+}
+
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
@@ -140,6 +160,7 @@ static int tear_down(void **state)
 
 	for (size_t i = 0; i < BLOCKS; i++)
 		block_unref(f->memory.blocks[i]);
+	pthread_mutex_destroy(&f->memory.lock);
 	close(f->fd);
 	snprintf(command, sizeof command, "chmod -R u+rwx %s; rm -rf %s", f->dir, f->dir);
 	assert_int_equal(system(command), 0);
@@ -780,7 +801,95 @@ static void a_missing_root_is_an_error(void **state)
 	assert_int_equal(count(f, "."), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+/* Some thousand small files among directories with modes and times, symlinks and
+ * long files: all threads have something to do, and nothing comes out otherwise. */
+static void many_files_come_out_as_they_are(void **state)
+{
+	enum { DIRS = 40, FILES = 60, LONG = 20 << 20 };
+	struct fixture *f = *state;
+	struct unixfs u = { .type = UNIXFS_DIRECTORY,
+			    .mode = 0500,
+			    .mtime = 1000000,
+			    .has_mode = true,
+			    .has_mtime = true };
+	struct export_progress progress = { 0 };
+	uint8_t *data = large(LONG);
+	struct child dirs[DIRS + 2];
+	char names[DIRS][8], path[64], text[32];
+
+	for (int i = 0; i < DIRS; i++) {
+		struct buf block = { 0 };
+		struct built b = { 0 };
+
+		for (int j = 0; j < FILES; j++) {
+			snprintf(path, sizeof path, "%d", j);
+			snprintf(text, sizeof text, "%d in %d", j, i);
+			b = j ? text_of(f, text) : link_to(f, text);
+			dagpb_put_link(&block, &b.cid, path, strlen(path), b.tsize);
+		}
+		assert_int_equal(sink_put_node(&f->memory.sink, f->profile, &block, &u, NULL, 0, &b.cid), 0);
+		buf_release(&block);
+		snprintf(names[i], sizeof names[i], "d%d", i);
+		dirs[i] = (struct child){ names[i], b };
+	}
+	dirs[DIRS] = (struct child){ "long", file_of(f, data, LONG) };
+	dirs[DIRS + 1] = (struct child){ "longer", file_of(f, data + 1, LONG - 1) };
+	f->options.progress = &progress;
+	assert_int_equal(export(f, dir_of(f, dirs, DIRS + 2)), 0);
+	assert_int_equal(progress.files, DIRS * (FILES - 1) + 2);
+	for (int i = 0; i < DIRS; i++) {
+		snprintf(path, sizeof path, "out/d%d", i);
+		struct stat st = stat_of(f, path);
+		assert_int_equal(st.st_mode & 07777, 0500);
+		assert_int_equal(st.st_mtim.tv_sec, 1000000);
+		for (int j = 0; j < FILES; j++) {
+			snprintf(path, sizeof path, "out/d%d/%d", i, j);
+			snprintf(text, sizeof text, "%d in %d", j, i);
+			if (j)
+				assert_text(f, path, text);
+			else
+				assert_link(f, path, text);
+		}
+	}
+	for (int i = 0; i < 2; i++) {
+		int fd = openat(f->fd, i ? "out/longer" : "out/long", O_RDONLY | O_CLOEXEC);
+
+		assert_content(fd, data + i, LONG - i);
+		close(fd);
+	}
+	assert_int_equal(count(f, "out"), DIRS + 2);
+	free(data);
+}
+
+/* Of many that fail at once, one is told of, by its path. */
+static void the_first_error_is_told_with_its_path(void **state)
+{
+	struct fixture *f = *state;
+	struct built gone = { 0 };
+	struct child c[100];
+	char names[100][8];
+
+	cid_of(&gone.cid, 1, CODEC_RAW, "nobody has this", 15);
+	for (int i = 0; i < 100; i++) {
+		snprintf(names[i], sizeof names[i], "%d", i);
+		c[i] = (struct child){ names[i], gone };
+	}
+	struct built sub = dir_of(f, c, 100);
+	sub = dir_of(f, &(struct child){ "in", sub }, 1);
+	assert_int_equal(export(f, sub), ERR_MISSING);
+	assert_int_equal(f->warnings, 1);
+	assert_int_equal(f->last_error, ERR_MISSING);
+	assert_int_equal(strncmp(f->last_path, f->target, strlen(f->target)), 0);
+	int n = -1, end = 0;
+	assert_int_equal(sscanf(f->last_path + strlen(f->target), "/in/%d%n", &n, &end), 1);
+	assert_in_range(n, 0, 99);
+	assert_int_equal(f->last_path[strlen(f->target) + end], '\0');
+	assert_int_equal(count(f, "out/in"), 0);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, set_up, tear_down), \
+	{ #name ", by threads", name, set_up_threads, tear_down, NULL }
 
 int main(void)
 {
@@ -801,6 +910,8 @@ int main(void)
 		TEST(the_source_is_told_of_all_that_comes),
 		TEST(ranges_go_to_a_pipe),
 		TEST(a_missing_root_is_an_error),
+		TEST(many_files_come_out_as_they_are),
+		TEST(the_first_error_is_told_with_its_path),
 	};
 	return cmocka_run_group_tests_name("export", tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "fs/folder.h"
 #include "fs/acl.h"
 #include "fs/folder_log.h"
+#include "fs/folder_internal.h"
 #include "fs/folder_snap.h"
 #include "fs/snapshot.h"
 #include "store/error.h"
@@ -433,6 +434,69 @@ static void a_log_cut_anywhere_is_a_prefix(void **state)
 	scratch_remove(saved);
 }
 
+static off_t log_size(void)
+{
+	char path[2 * SCRATCH_MAX];
+	struct stat st;
+
+	find_log(path);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* Go on in a copy of what the disk has now, as after a kill. */
+static void killed(void)
+{
+	char saved[SCRATCH_MAX], cmd[4 * SCRATCH_MAX];
+
+	scratch_make(saved);
+	snprintf(cmd, sizeof cmd, "cp -r %s/. %s/", dir, saved);
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(folder_close(f), 0);
+	scratch_remove(dir);
+	strcpy(dir, saved);
+	assert_int_equal(open_as(&none, &none), 0);
+}
+
+static void who_syncs_often_has_zeros_behind_the_end(void **state)
+{
+	uint64_t ino = make(FOLDER_ROOT, "f", S_IFREG | 0666);
+	uint64_t big = make(FOLDER_ROOT, "big", S_IFREG | 0666);
+	static uint8_t much[3 << 20];
+	off_t size;
+
+	write_text(ino, 0, "a text");
+	assert_int_equal(folder_sync(f), 0);
+	assert_in_range(log_size(), 1, 4096);
+	for (int i = 0; i < 4; i++) {
+		write_text(ino, 0, "a text");
+		assert_int_equal(folder_sync(f), 0);
+	}
+	size = log_size();
+	assert_in_range(size, 1 << 20, 2 << 20);
+	write_text(ino, 2, "best");
+	assert_int_equal(log_size(), size);
+	killed();
+	assert_text(ino, "a best");
+
+	/* They do not come between two segments. */
+	for (int i = 0; i < 21; i++)
+		assert_int_equal(folder_write(f, big, 0, much, sizeof much, false, &lack),
+				 sizeof much);
+	for (int i = 0; i < 5; i++) {
+		write_text(ino, 2, "rest");
+		assert_int_equal(folder_sync(f), 0);
+	}
+	assert_int_equal(folder_write(f, big, 0, much, sizeof much, false, &lack), sizeof much);
+	write_text(ino, 2, "last");
+	killed();
+	assert_text(ino, "a last");
+	reopen();
+	assert_text(ino, "a last");
+	assert_int_equal(stat_of(big).st_size, sizeof much);
+
+}
+
 static int64_t room;
 static ssize_t little_room(int fd, const struct iovec *iov, int n, off_t offset)
 {
@@ -475,6 +539,62 @@ static void a_full_disk_undoes_what_did_not_fit(void **state)
 	reopen();
 	assert_int_equal(find(FOLDER_ROOT, "f"), ino);
 	assert_int_equal(stat_of(ino).st_size >= 6, 1);
+}
+
+/* Bytes that the log takes on the disk beyond its end. */
+static int64_t behind_the_end(void)
+{
+	char path[2 * SCRATCH_MAX];
+	struct stat st;
+
+	find_log(path);
+	assert_int_equal(stat(path, &st), 0);
+	return (int64_t)st.st_blocks * 512 - st.st_size;
+}
+
+static void blocks_for_long_data_are_given_back(void **state)
+{
+	uint64_t ino = make(FOLDER_ROOT, "f", S_IFREG | 0666);
+	static const uint8_t much[1 << 20];
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(folder_write(f, ino, i << 20, much, sizeof much, false, &lack),
+				 sizeof much);
+	assert_int_equal(folder_close(f), 0);
+	assert_true(behind_the_end() < 1 << 20);
+	assert_int_equal(open_as(&none, &none), 0);
+	assert_int_equal(stat_of(ino).st_size, 3 << 20);
+}
+
+/* Up to 4 KiB of what is long, then no more. */
+static ssize_t nothing_long(int fd, const struct iovec *iov, int n, off_t offset)
+{
+	size_t whole = 0;
+
+	for (int k = 0; k < n; k++)
+		whole += iov[k].iov_len;
+	if (whole < 65536)
+		return pwritev(fd, iov, n, offset);
+	if (offset % 2 == 0)
+		return pwrite(fd, iov->iov_base, 4095, offset);
+	errno = ENOSPC;
+	return -1;
+}
+
+static void no_room_for_zeros_is_no_error(void **state)
+{
+	uint64_t ino = make(FOLDER_ROOT, "f", S_IFREG | 0666);
+
+	folder_log_io.pwritev = nothing_long;
+	for (int i = 0; i < 12; i++) {
+		write_text(ino, 0, i % 2 ? "odd" : "two");
+		assert_int_equal(folder_sync(f), 0);
+		assert_in_range(log_size(), 1, 4096);
+	}
+	folder_log_io.pwritev = pwritev;
+	write_text(ino, 0, "end");
+	killed();
+	assert_text(ino, "end");
 }
 
 static int no_sync(int fd)
@@ -641,6 +761,121 @@ static void what_the_base_lacks_is_asked_for(void **state)
 	}
 	assert_int_equal(b.len, 4);
 	folder_bytes_release(&b);
+}
+
+/* ---- what is in memory no more ---- */
+
+/* All objects that may go; how many there are left. */
+static uint32_t let_go(void)
+{
+	assert_int_equal(change_begin(f), 0);
+	folder_objects_max = 0;
+	for (int i = 0; i < 16; i++)
+		objects_evict(f, 8192);
+	folder_objects_max = OBJECTS_MAX;
+	uint32_t left = f->n_inodes + f->n_entries;
+	change_end(f);
+	return left;
+}
+
+/* A look-up that is not given back. */
+static uint64_t know(uint64_t in, const char *name)
+{
+	struct folder_attr a;
+
+	assert_int_equal(folder_lookup(f, in, name, &a, &lack), 0);
+	return a.st.st_ino;
+}
+
+#define WIDE 5000 /* more than one block has room for */
+
+static void clean_things_are_let_go_though_they_are_known(void **state)
+{
+	uint64_t d = make(FOLDER_ROOT, "d", S_IFDIR | 0755), e = make(d, "e", S_IFDIR | 0700);
+	uint64_t wide = make(FOLDER_ROOT, "wide", S_IFDIR | 0755), file, link, fifo;
+	uint64_t *many = calloc(WIDE, sizeof *many);
+	char name[64], text[64];
+	int n = 0;
+
+	assert_non_null(many);
+	write_text(make(e, "file", S_IFREG | 0640), 0, "text");
+	make(e, "link", S_IFLNK | 0777);
+	make(e, "fifo", S_IFIFO | 0600);
+	for (int i = 0; i < WIDE; i++) {
+		snprintf(name, sizeof name, "%056d", i);
+		make(wide, name, S_IFREG | (i % 2 ? 0600 : 0644));
+	}
+	start_over();
+	e = know(d = know(FOLDER_ROOT, "d"), "e");
+	file = know(e, "file");
+	link = know(e, "link");
+	fifo = know(e, "fifo");
+	wide = know(FOLDER_ROOT, "wide");
+	for (int i = 0; i < WIDE; i++) {
+		snprintf(name, sizeof name, "%056d", i);
+		many[i] = know(wide, name);
+	}
+	assert_int_equal(let_go(), 1);
+	/* Each is found by its number, and those above it with it. */
+	assert_text(file, "text");
+	assert_int_equal(let_go(), 1);
+	assert_int_equal(stat_of(fifo).st_mode, S_IFIFO | 0600);
+	assert_int_equal(let_go(), 1);
+	assert_int_equal(folder_readlink(f, link, text, sizeof text, &lack), 6);
+	assert_int_equal(folder_list(f, e, 0, false, count, &n, &lack), 0);
+	assert_int_equal(n, 5);
+	for (int i = 0; i < WIDE; i++) {
+		assert_int_equal(stat_of(many[i]).st_mode, S_IFREG | (i % 2 ? 0600 : 0644));
+		if (i % 1000 == 0)
+			assert_int_equal(let_go(), 1);
+	}
+	/* And is changed, by a record that takes over what is above it. */
+	assert_int_equal(let_go(), 1);
+	write_text(file, 4, " and more");
+	assert_int_equal(folder_unlink(f, wide, name, &lack), 0);
+	assert_int_equal(stat_of(many[WIDE - 1]).st_nlink, 0);
+	assert_int_equal(folder_checkpoint(f), 0);
+	let_go();
+	assert_text(file, "text and more");
+	assert_int_equal(stat_of(many[0]).st_ino, many[0]);
+	folder_forget(f, many[WIDE - 1], 1);
+	assert_int_equal(folder_checkpoint(f), 0);
+	for (int i = 0; i < WIDE - 1; i++)
+		folder_forget(f, many[i], 1);
+	const uint64_t rest[] = { d, e, file, link, fifo, wide };
+	for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
+		folder_forget(f, rest[i], 1);
+	assert_int_equal(f->known.used, 0);
+	/* What the kernel gave back is not found by its number. */
+	let_go();
+	struct folder_attr a;
+	assert_int_equal(folder_stat(f, many[7], &a, &lack), -ESTALE);
+	reopen();
+	assert_text(find(find(find(FOLDER_ROOT, "d"), "e"), "file"), "text and more");
+	free(many);
+}
+
+static void what_is_known_of_a_removed_tree_keeps_it(void **state)
+{
+	uint64_t d = make(FOLDER_ROOT, "d", S_IFDIR | 0755), e = make(d, "e", S_IFDIR | 0777);
+	struct folder_attr a;
+
+	write_text(make(e, "f", S_IFREG | 0666), 0, "text");
+	start_over();
+	d = know(FOLDER_ROOT, "d");
+	e = know(d, "e");
+	uint64_t file = know(e, "f");
+	assert_int_equal(folder_graft(f, FOLDER_ROOT, "d", NULL, &lack), 0);
+	/* Given back in whatever order. */
+	folder_forget(f, d, 1);
+	folder_forget(f, e, 1);
+	assert_int_equal(folder_checkpoint(f), 0);
+	let_go();
+	assert_text(file, "text");
+	assert_int_equal(let_go(), 2); /* the top, and the one that has no name */
+	folder_forget(f, file, 1);
+	assert_int_equal(f->known.used, 0);
+	assert_int_equal(folder_stat(f, d, &a, &lack), -ESTALE);
 }
 
 static void a_copy_moves_no_data(void **state)
@@ -868,11 +1103,16 @@ int main(void)
 		TEST(a_quota_is_kept),
 		TEST(a_folder_is_open_once),
 		TEST(a_log_cut_anywhere_is_a_prefix),
+		TEST(who_syncs_often_has_zeros_behind_the_end),
+		TEST(no_room_for_zeros_is_no_error),
+		TEST(blocks_for_long_data_are_given_back),
 		TEST(a_full_disk_undoes_what_did_not_fit),
 		TEST(a_sync_that_failed_is_final),
 		TEST(all_kinds_come_back_from_a_snapshot),
 		TEST(numbers_of_clean_things_stay),
 		TEST(what_the_base_lacks_is_asked_for),
+		TEST(clean_things_are_let_go_though_they_are_known),
+		TEST(what_is_known_of_a_removed_tree_keeps_it),
 		TEST(a_copy_moves_no_data),
 		TEST(a_snapshot_keeps_files_sparse),
 		TEST(a_grafted_directory_takes_the_place_of_another),

@@ -568,6 +568,103 @@ struct putter {
 	pthread_t thread;
 };
 
+/* ---- what is mostly an older block ---- */
+
+static void put_like(struct store *s, const struct multihash *older, const uint8_t *data,
+		     size_t len, struct multihash *name)
+{
+	multihash_sha256(name, data, len);
+	assert_int_equal(store_put_like(s, older, name, data, len), 0);
+}
+
+static void what_differs_from_an_older_block_costs_room(void **state)
+{
+	struct store *s = open_store(STORE_WRITE | STORE_CREATE);
+	uint8_t *data = random_bytes(3 * MIB, 17), *leaf = data + MIB;
+	struct multihash older, name;
+	uint64_t before;
+
+	/* Cut as a part of its file, so that its first and last piece are others' too. */
+	put_stream(s, data, 3 * MIB, MIB);
+	multihash_sha256(&older, leaf, MIB);
+	for (size_t at = 1000; at < MIB; at += 100000) {
+		before = disk(s);
+		memset(leaf + at, (int)at, 4096);
+		put_like(s, &older, leaf, MIB, &name);
+		assert_true(disk(s) - before < 48 << 10);
+		assert_int_equal(get(s, leaf, MIB), 0);
+		older = name;
+	}
+	/* The whole of it, and nothing. */
+	memset(leaf, 7, MIB);
+	put_like(s, &older, leaf, MIB, &name);
+	assert_int_equal(get(s, leaf, MIB), 0);
+	before = disk(s);
+	put_like(s, &older, leaf, MIB, &name);
+	assert_int_equal(disk(s), before);
+	/* Of another length, or like nothing that is there. */
+	put_like(s, &older, leaf, MIB - 1, &name);
+	assert_int_equal(get(s, leaf, MIB - 1), 0);
+	leaf[5]++;
+	multihash_sha256(&older, leaf, 5);
+	put_like(s, &older, leaf, MIB, &name);
+	assert_int_equal(store_sync(s), 0);
+	assert_int_equal(store_close(s), 0);
+	s = open_store(0);
+	assert_int_equal(get(s, leaf, MIB), 0);
+	store_close(s);
+	free(data);
+}
+
+static void a_block_of_too_many_parts_is_cut_anew(void **state)
+{
+	struct store *s = open_store(STORE_WRITE | STORE_CREATE);
+	uint8_t *data = random_bytes(2 * MIB, 18);
+	struct multihash older, name;
+	uint64_t random = 1;
+
+	put(s, data, 2 * MIB);
+	multihash_sha256(&older, data, 2 * MIB);
+	for (int i = 0; i < 200; i++) {
+		struct record_name key;
+		struct recipe r;
+		struct place at;
+
+		data[scratch_random(&random) % (2 * MIB)]++;
+		put_like(s, &older, data, 2 * MIB, &name);
+		record_name(&key, &name, s->seed);
+		assert_int_equal(store_find(s, &key, &at), 1);
+		assert_int_equal(store_read_recipe(s, &key, &at, &r), 0);
+		assert_true(r.n <= 70);
+		if (i % 20 == 0)
+			assert_int_equal(get(s, data, 2 * MIB), 0);
+		older = name;
+	}
+	assert_int_equal(get(s, data, 2 * MIB), 0);
+	store_close(s);
+	free(data);
+}
+
+static void a_damaged_piece_is_not_taken_over(void **state)
+{
+	struct store *s = open_store(STORE_WRITE | STORE_CREATE);
+	uint8_t *data = random_bytes(MIB, 19);
+	struct multihash older, name;
+
+	put(s, data, MIB);
+	assert_int_equal(store_sync(s), 0);
+	uint8_t byte = (uint8_t)~data[100];
+	assert_int_equal(pwrite(s->logs[LOG_KEEP].active->fd, &byte, 1, SEGMENT_HEADER + RECORD_HEADER +
+								 PIECE_NAME + 100),
+			 1);
+	multihash_sha256(&older, data, MIB);
+	data[MIB - 1]++;
+	put_like(s, &older, data, MIB, &name);
+	assert_int_equal(get(s, data, MIB), 0);
+	store_close(s);
+	free(data);
+}
+
 static void *put_some(void *arg)
 {
 	struct putter *p = arg;
@@ -652,6 +749,9 @@ int main(void)
 		TEST(a_name_used_again_for_other_bytes_gives_no_wrong_block),
 		TEST(a_damaged_piece_costs_its_blocks_and_is_stored_again),
 		TEST(a_block_whose_piece_is_lost_is_not_rebuilt),
+		TEST(what_differs_from_an_older_block_costs_room),
+		TEST(a_block_of_too_many_parts_is_cut_anew),
+		TEST(a_damaged_piece_is_not_taken_over),
 		TEST(an_insertion_into_a_file_costs_the_pieces_near_it),
 		TEST(leaves_of_any_size_make_a_stream),
 		TEST(leaves_are_put_by_many_threads_and_may_stop),
