@@ -537,34 +537,73 @@ int folder_statfs(struct folder *f, struct statvfs *out)
 	return statvfs(f->dir, out) < 0 ? -errno : 0;
 }
 
-static int each_bytes(const struct bytes *b, int (*each)(void *arg, const struct cid *tree),
-		      void *arg)
+static int tell_bytes(struct telling_bases *t, const struct bytes *b)
 {
 	struct cid c = bytes_cid(b);
 
-	return b ? each(arg, &c) : 0;
+	return b ? t->each(t->arg, &c) : 0;
+}
+
+/* base: content and attributes, then the same of the listing. */
+int tell_bases(struct telling_bases *t, const struct inode_core *core, bool changed,
+	       const struct bytes *const base[4])
+{
+	bool tell = t->all || changed || !core->nlink;
+	int r = 0;
+
+	t->detached |= S_ISDIR(core->mode) && !core->nlink;
+	for (int i = 0; i < 4 && !r; i++)
+		if (tell || (i >= 2 && !bytes_equal(base[i], base[i - 2])))
+			r = tell_bytes(t, base[i]);
+	return r;
+}
+
+static int tell_all_bases(struct folder *f, struct telling_bases *t, uint64_t *thaws)
+{
+	int r;
+
+	look_begin(f);
+	*thaws = f->thaws;
+	t->all |= f->thawing;
+	r = tell_bytes(t, f->root);
+	if (!r)
+		r = tell_bytes(t, f->root_attrs);
+	/* Memory first: what leaves it has a row. */
+	for (uint32_t k = 0; f->inode_bits && !r && k < 1u << f->inode_bits; k++) {
+		for (struct inode *i = f->inodes[k]; i && !r; i = i->next) {
+			const struct bytes *base[4] = { i->base };
+
+			if (i->dir) {
+				base[1] = i->dir->attrs;
+				base[2] = i->dir->listing;
+				base[3] = i->dir->listing_attrs;
+			}
+			if (!i->gone)
+				r = tell_bases(t, &i->core, i->changed || i->content, base);
+		}
+	}
+	look_end(f);
+	return r ? r : table_each_base(f->table, t);
 }
 
 int folder_each_base(struct folder *f, int (*each)(void *arg, const struct cid *tree),
 		     void *arg)
 {
-	int r = 0;
+	struct telling_bases t = { .each = each, .arg = arg };
+	uint64_t thaws, now;
+	int r = tell_all_bases(f, &t, &thaws);
 
-	/* Memory first: what leaves it has a row. */
+	if (r || t.all)
+		return r;
 	look_begin(f);
-	for (uint32_t k = 0; f->inode_bits && !r && k < 1u << f->inode_bits; k++) {
-		for (struct inode *i = f->inodes[k]; i && !r; i = i->next) {
-			r = each_bytes(i->base, each, arg);
-			if (r || !i->dir)
-				continue;
-			if ((r = each_bytes(i->dir->attrs, each, arg)) ||
-			    (r = each_bytes(i->dir->listing, each, arg)))
-				continue;
-			r = each_bytes(i->dir->listing_attrs, each, arg);
-		}
-	}
+	now = f->thaws;
 	look_end(f);
-	return r ? r : table_each_base(f->table, each, arg);
+	/* What was passed over was in a snapshot that is no longer the last; or lies where no
+	 * snapshot goes. */
+	if (now == thaws && !t.detached)
+		return 0;
+	t.all = true;
+	return tell_all_bases(f, &t, &thaws);
 }
 
 void folder_state(struct folder *f, struct folder_state *out)

@@ -44,8 +44,9 @@ void clean_core(const struct attrs_entry *a, const struct dag_attr *d, struct in
 
 	*c = (struct inode_core){ .nlink = 1 };
 	c->mode = a->special ? specials[a->special] | 0644 : types[d->type] | modes[d->type];
+	/* Set-id bits in a tree are a stranger's wish (hostile.md 82); ours are attributes. */
 	if (d->has_mode)
-		c->mode = (c->mode & S_IFMT) | (d->mode & 07777);
+		c->mode = (c->mode & S_IFMT) | (d->mode & 01777);
 	if (a->has & ATTRS_MODE)
 		c->mode = (c->mode & S_IFMT) | (a->mode & 07777);
 	c->uid = a->has & ATTRS_UID ? a->uid : getuid();

@@ -175,6 +175,8 @@ struct folder {
 	uint64_t dirty_bytes, n_dirty;
 	struct bytes *root, *root_attrs; /* of the last snapshot */
 	uint64_t snapshot;		 /* the record up to which it goes */
+	uint64_t thaws;			 /* steps of them, since it is open */
+	bool thawing;			 /* between two steps of one */
 	int64_t first_change_ms, last_change_ms;
 	bool replaying;
 	int broken; /* memory ran out where nothing could be undone */
@@ -420,9 +422,18 @@ struct table_place {
 int table_places(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
 		 const void *arg, struct buf *out);
 
-/* For each inode row, the CIDs of its base, attributes and listing that are there.
- * each() returns non-zero to stop, which is passed on. */
-int table_each_base(struct table *t, int (*each)(void *arg, const struct cid *tree), void *arg);
+/* What a gc has to be told of the inodes, of all of them or only of those that may not
+ * be as in the snapshot's tree. */
+struct telling_bases {
+	int (*each)(void *arg, const struct cid *tree); /* non-zero stops, and is passed on */
+	void *arg;
+	bool all;
+	bool detached; /* a directory without a name was seen; below it may be anything */
+};
+int tell_bases(struct telling_bases *t, const struct inode_core *core, bool changed,
+	       const struct bytes *const base[4]);
+/* The same of each inode row. */
+int table_each_base(struct table *t, struct telling_bases *telling);
 
 /* A change of the table, behind others in a buffer. */
 void rows_put(struct buf *b, unsigned table, const void *key, size_t key_len,

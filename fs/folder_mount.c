@@ -179,7 +179,11 @@ static int make_parts(struct folder_mount *fm, const struct folder_mount_options
 	    (r = shown_init(&fm->shown, &fm->m, PAST_BIT)) < 0)
 		return r;
 	fm->shown.tree.shelf = &fm->past.shelf;
-	return parking_new(&fm->m.parking, fm->m.blocks, NULL, timeout_ms);
+	r = parking_new(&fm->m.parking, fm->m.blocks, NULL, timeout_ms);
+	/* What was read of a folder is its own. */
+	if (r == 0)
+		parking_keep(fm->m.parking);
+	return r;
 }
 
 void folder_mount_start(struct node *n, const struct folder_mount_options *o,

@@ -106,9 +106,10 @@ int folder_graft(struct folder *f, uint64_t dir, const char *name,
 		 const struct folder_graft *what, struct lack *lack);
 
 /*
- * Every tree that the folder stands on, besides the last snapshot's or as part of it:
- * bases of files and directories, also of those unlinked but open, listings still in
- * use, and their attributes; some more than once.  What takes their place meanwhile is
+ * Trees that together have all that the folder stands on: the last snapshot's, and what
+ * may be in none: bases of files and directories that changed or were put back since, or
+ * are open without a name, listings still in use, and their attributes; some more than
+ * once.  So the list grows with the changes.  What takes their place meanwhile is
  * not told.  each() returns non-zero to stop, which is passed on; or an error of the table.
  */
 int folder_each_base(struct folder *f, int (*each)(void *arg, const struct cid *tree),

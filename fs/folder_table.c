@@ -658,32 +658,33 @@ static int del_prefix(MDB_txn *txn, MDB_dbi dbi, MDB_val *prefix)
 /* So many rows are looked at before others may read. */
 #define EACH_ROWS 1024
 
-static int each_base_of_row(const MDB_val *row, int (*each)(void *arg, const struct cid *tree),
-			    void *arg)
+static int tell_row(const MDB_val *row, struct telling_bases *t)
 {
 	struct cursor in = cursor_over(row->mv_data, row->mv_size);
+	const struct bytes *base[4] = { NULL };
 	struct inode_core core;
 	struct cid c;
-	int r = 0;
+	bool changed;
 
 	cursor_u8(&in);
 	inode_core_read(&in, &core);
-	cursor_take(&in, 6 * sizeof(uint64_t));
-	if (in.bad)
-		return ERR_CORRUPT;
-	for (int k = S_ISDIR(core.mode) ? 4 : 1; k && !r; k--) {
+	changed = cursor_u64le(&in);
+	changed |= cursor_u64le(&in) != 0;
+	cursor_take(&in, 4 * sizeof(uint64_t));
+	for (int i = 0; i < (S_ISDIR(core.mode) ? 4 : 1); i++) {
+		const uint8_t *at = in.p;
 		uint8_t len = cursor_u8(&in);
 		const uint8_t *p = cursor_take(&in, len);
 
 		if (in.bad || (len && cid_decode(&c, p, len) < 0))
-			r = ERR_CORRUPT;
-		else if (len)
-			r = each(arg, &c);
+			return ERR_CORRUPT;
+		if (len)
+			base[i] = (const struct bytes *)at; /* they lie there as in memory */
 	}
-	return r;
+	return tell_bases(t, &core, changed, base);
 }
 
-int table_each_base(struct table *t, int (*each)(void *arg, const struct cid *tree), void *arg)
+int table_each_base(struct table *t, struct telling_bases *telling)
 {
 	uint8_t last[8] = { 0 };
 	MDB_cursor *c;
@@ -702,7 +703,7 @@ int table_each_base(struct table *t, int (*each)(void *arg, const struct cid *tr
 		}
 		rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
 		for (int n = 0; !rc && !r && n < EACH_ROWS; n++) {
-			r = k.mv_size != sizeof last ? ERR_CORRUPT : each_base_of_row(&v, each, arg);
+			r = k.mv_size != sizeof last ? ERR_CORRUPT : tell_row(&v, telling);
 			if (!r) {
 				put_be(last, get_be(k.mv_data) + 1);
 				rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);

@@ -83,12 +83,15 @@ int folder_thaw(struct folder *f, struct frozen *z)
 		r = change_begin(f);
 		if (r < 0)
 			break;
+		f->thaws++;
+		f->thawing = true;
 		done = record_some(f, z, &t);
 		if (done)
 			record_snapshot(f, z);
 		r = change_commit_freeing(f);
 		if (done && !r)
 			f->frozen = NULL;
+		f->thawing = f->frozen;
 		change_end(f);
 		folder_give_way(f);
 	}
@@ -106,6 +109,7 @@ void folder_unfreeze(struct folder *f, struct frozen *z)
 	pthread_mutex_lock(&f->change);
 	pthread_rwlock_wrlock(&f->state);
 	f->frozen = NULL;
+	f->thawing = false;
 	pthread_rwlock_unlock(&f->state);
 	pthread_mutex_unlock(&f->change);
 	frozen_free(z);

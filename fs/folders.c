@@ -43,6 +43,7 @@ int folders_load(struct folders *fs, const char *name)
 	if (!m)
 		return -ENOMEM;
 	m->folders = fs;
+	m->restoring[0].version = m->restoring[1].version = 0xff;
 	snprintf(m->name, sizeof m->name, "%s", name);
 	pthread_mutex_init(&m->work, NULL);
 	pthread_mutex_init(&m->opening, NULL);

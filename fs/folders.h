@@ -60,12 +60,16 @@ int folders_each(struct folders *fs, int (*each)(void *arg, const struct folder_
 
 /*
  * [disk] Make one, with a first commit and a key.  root and attrs: what is in it,
- * version 0xff for nothing.  -EEXIST, -EINVAL (the name), or an errno: then nothing
+ * version 0xff for nothing.  What is here of them is taken into the keep log; the rest is
+ * fetched, and kept, when it is read.  -EEXIST, -EINVAL (the name), or an errno: then nothing
  * is left of it.
  */
 struct folder_start {
 	struct cid root, attrs;
 	const char *message; /* of the commit; NULL: none */
+	bool kept;	     /* all of it is in the keep log: it was just added */
+	bool *lacks;	     /* may be NULL; true if not all of it is here */
+	atomic_bool *cancel; /* may be NULL; true ends it with -ECANCELED before it is made */
 };
 int folders_create(struct folders *fs, const char *name, const struct folder_settings *settings,
 		   const struct folder_start *start);
@@ -137,16 +141,21 @@ int folder_snapshot(struct folder_use *u, const char *message, atomic_bool *canc
  * directory and below.  Directories that lead to it are made if they are not there.
  * Without paths all that the version has is put back; what it does not have stays.
  * Nothing is ever followed: what stands in the way and is no directory is -ENOTDIR.
- * A snapshot is made of the outcome.  -ENOENT: the version has no such path.  After an error `where` (PATH_MAX bytes) is
- * the path it is about; paths before it were put back.
+ * A snapshot is made of the outcome.
+ *   -ENOENT     the version has no such path
+ *   -ECANCELED  *cancel (may be NULL) became true
+ *   ERR_MISSING not all of it is here or could be fetched
+ * After these nothing was changed; after others paths before `where` (PATH_MAX bytes: the
+ * one it is about) were put back.
  */
 int folder_restore(struct folder_use *u, const struct cid *commit, const char *const *paths,
-		   size_t n, char *where);
+		   size_t n, atomic_bool *cancel, char *where);
 
 /*
  * [disk] Make the whole folder what it was, after a snapshot of what is there (*before).
  * With a branch (NULL: none) whose head `commit` is, snapshots go on from that one; else
  * the next goes on from the present one, and is made at once.  What is the same in both keeps its inode.
+ * -ECANCELED, ERR_MISSING: as of folder_restore(), after that first snapshot.
  */
 int folder_checkout(struct folder_use *u, const struct cid *commit, const char *branch,
 		    atomic_bool *cancel, struct snapshot_made *before);

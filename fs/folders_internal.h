@@ -33,6 +33,7 @@ struct managed {
 	struct folder_use *uses;
 	unsigned n_uses;
 	bool mounted, snapshotting;
+	struct cid restoring[2]; /* the version that is put back: tree, attributes */
 	pthread_mutex_t work, opening, updating;
 	pthread_mutex_t calling; /* the watcher, which is the mount */
 	const struct folder_changed *watcher;

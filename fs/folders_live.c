@@ -1,8 +1,8 @@
 /*
  * What a gc leaves alone: of each branch the snapshots that retention keeps, with
  * their trees and attributes; of those it does not keep the commit alone, as long
- * as a kept one lies behind it, so that history stays linked; and what the working
- * tree is built on.
+ * as a kept one lies behind it, so that history stays linked; what the working
+ * tree is built on; and a version that is being put back.
  */
 #include "fs/folders_internal.h"
 
@@ -76,6 +76,20 @@ static int live_published(struct folders *fs, struct gc_mark *mark, const struct
 	return r == ERR_MISSING ? 0 : r;
 }
 
+/* What is being put back, by another thread. */
+static int live_restoring(struct managed *m, struct gc_mark *mark)
+{
+	struct cid trees[2];
+	int r = 0;
+
+	pthread_mutex_lock(&m->folders->lock);
+	memcpy(trees, m->restoring, sizeof trees);
+	pthread_mutex_unlock(&m->folders->lock);
+	for (int i = 0; i < 2 && r == 0; i++)
+		r = live(mark, &trees[i]);
+	return r;
+}
+
 struct living {
 	struct folders *fs;
 	struct gc_mark *mark;
@@ -102,6 +116,8 @@ static int live_folder(void *arg, const struct folder_info *info)
 	r = managed_file(u->of, &f);
 	if (r == 0)
 		r = folder_each_base(folder_used(u), on_base, l->mark);
+	if (r == 0)
+		r = live_restoring(u->of, l->mark);
 	folder_unuse(u);
 	if (r == 0)
 		r = live(l->mark, &st.root);

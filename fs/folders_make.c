@@ -7,6 +7,7 @@
 #include "store/build_dir.h"
 #include "store/error.h"
 #include "store/file.h"
+#include "store/keep.h"
 #include "store/log.h"
 #include "store/store.h"
 
@@ -165,6 +166,27 @@ static int write_key(const char *repo, const char *name, const struct secret_key
 	return r;
 }
 
+/* Where no quota takes it.  The caller holds the store. */
+static int keep_here(struct folders *fs, const struct folder_start *start)
+{
+	const struct cid *trees[] = { &start->root, &start->attrs };
+	struct misses one = { .cids = &(struct cid){ 0 }, .max = 1 };
+	struct keeping *k = NULL;
+	int r = keeping_new(&k, fs->store);
+
+	for (int i = 0; i < 2 && r == 0; i++)
+		if (trees[i]->version != 0xff)
+			r = keeping_add(k, trees[i]);
+	if (r == 0)
+		r = keeping_run(k, &one, start->cancel);
+	if (start->lacks)
+		*start->lacks = r == ERR_MISSING;
+	if (r == ERR_MISSING)
+		r = keeping_run(k, NULL, start->cancel);
+	keeping_free(k);
+	return r;
+}
+
 static int make(struct folders *fs, const char *name, const struct folder_settings *settings,
 		const struct folder_start *start)
 {
@@ -218,9 +240,16 @@ int folders_create(struct folders *fs, const char *name, const struct folder_set
 	if (!folder_name_ok(name))
 		return -EINVAL;
 	pthread_mutex_lock(&fs->making);
-	r = folders_find(fs, name, &info) == 0 ? -EEXIST : make(fs, name, settings, start);
-	if (r == 0)
-		r = folders_load(fs, name);
+	r = folders_find(fs, name, &info) == 0 ? -EEXIST : store_hold(fs->store);
+	if (r == 0) {
+		if (!start->kept)
+			r = keep_here(fs, start);
+		if (r == 0)
+			r = make(fs, name, settings, start);
+		if (r == 0)
+			r = folders_load(fs, name);
+		store_unhold(fs->store);
+	}
 	pthread_mutex_unlock(&fs->making);
 	if (r == 0)
 		folders_tell(fs, name);
@@ -244,7 +273,7 @@ static int check_clean(struct folders *fs, const char *name)
 
 int folders_remove(struct folders *fs, const char *name, bool force)
 {
-	char from[PATH_MAX], to[PATH_MAX], gone[FOLDER_NAME_MAX + sizeof GONE_PREFIX];
+	char parent[PATH_MAX], from[PATH_MAX], to[PATH_MAX], gone[FOLDER_NAME_MAX + sizeof GONE_PREFIX];
 	struct managed *m, **p;
 	int r = 0;
 
@@ -276,8 +305,15 @@ int folders_remove(struct folders *fs, const char *name, bool force)
 		r = folder_path_in(to, fs->repo, gone, NULL);
 	if (r == 0) {
 		remove_tree(to);
-		r = rename(from, to) < 0 ? -errno : remove_tree(to);
+		r = rename(from, to) < 0 ? -errno : 0;
 	}
+	/* Half of it may not come back under its name: it would stop every gc. */
+	if (r == 0)
+		r = folder_path_in(parent, fs->repo, "", NULL);
+	if (r == 0)
+		r = sync_dir(parent);
+	if (r == 0)
+		r = remove_tree(to);
 	if (r < 0 && access(from, F_OK) == 0)
 		folders_load(fs, name);
 out:

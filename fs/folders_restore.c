@@ -1,9 +1,17 @@
-/* Putting old versions back into the working tree, by reference. */
+/*
+ * Putting old versions back into the working tree, by reference.
+ *
+ * Everything is gone through twice.  First (`taking`) nothing is changed: the trees that
+ * will be put somewhere are taken into the keep log, all of them, and what lacks is
+ * fetched.  After that nothing but the disk can fail, and the folder stands on nothing
+ * that a quota takes away.  The store is held meanwhile, and a gc is told of the version.
+ */
 #include "fs/folders_internal.h"
 
 #include "fs/history.h"
 #include "fs/version.h"
 #include "store/error.h"
+#include "store/keep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,32 +24,98 @@ struct restoring {
 	struct managed *m;
 	struct folder *f;
 	struct block_source *source; /* waits */
-	atomic_bool *cancel;
+	atomic_bool *cancel;	     /* NULL once something may be changed */
+	struct keeping *keeping;
+	bool taking;
 };
 
-/* ---- the working tree, waiting for blocks ---- */
+/* ---- the version stays ---- */
 
-/* What an operation of the folder lacked is fetched; then it is asked again. */
-static int fetch(struct restoring *r, struct lack *lack)
+static int begin(struct restoring *r, struct managed *m, atomic_bool *cancel)
 {
-	for (size_t i = 0; i < lack->blocks.n; i++) {
-		struct block *b = NULL;
-		int e = source_get(r->source, &lack->blocks.cids[i], &b);
-		if (e < 0)
-			return e;
-		block_unref(b);
-	}
-	return lack->blocks.n ? 0 : ERR_MISSING;
+	struct folders *fs = m->folders;
+	int e = store_hold(fs->store);
+
+	if (e < 0)
+		return e;
+	*r = (struct restoring){ .m = m, .f = m->folder, .source = fs->waiting, .cancel = cancel,
+				 .taking = true };
+	e = keeping_new(&r->keeping, fs->store);
+	if (e < 0)
+		store_unhold(fs->store);
+	return e;
 }
 
-/* Run `call` until it lacks nothing. */
+static void taken(struct restoring *r)
+{
+	r->taking = false;
+	r->cancel = NULL;
+}
+
+static void end(struct restoring *r)
+{
+	struct folders *fs = r->m->folders;
+
+	pthread_mutex_lock(&fs->lock);
+	r->m->restoring[0].version = r->m->restoring[1].version = 0xff;
+	pthread_mutex_unlock(&fs->lock);
+	keeping_free(r->keeping);
+	store_unhold(fs->store);
+}
+
+/* From here on a gc leaves it alone, also one that has asked already. */
+static void tell_gc(struct restoring *r, const struct version_node *root)
+{
+	struct folders *fs = r->m->folders;
+
+	pthread_mutex_lock(&fs->lock);
+	r->m->restoring[0] = root->cid;
+	r->m->restoring[1] = root->attrs;
+	pthread_mutex_unlock(&fs->lock);
+	gc_roots_changed(fs->store);
+}
+
+/* ---- waiting for blocks ---- */
+
+/* Fetch what lacked; it is kept then. */
+static int fetch(struct restoring *r, const struct misses *lacking)
+{
+	for (size_t i = 0; i < lacking->n; i++) {
+		struct block *b = NULL;
+		int e = source_get(r->source, &lacking->cids[i], &b);
+
+		if (e == 0)
+			e = store_put_bytes(r->m->folders->store, &b->name, b->data, b->size);
+		block_unref(b);
+		if (e < 0)
+			return e;
+	}
+	return lacking->n ? 0 : ERR_MISSING;
+}
+
+/* All of a tree is taken into the keep log. */
+static int take(struct restoring *r, const struct cid *tree)
+{
+	struct cid cids[LACK_MAX];
+	struct misses lacking = { .cids = cids, .max = LACK_MAX };
+	int e = tree->version == 0xff ? 0 : keeping_add(r->keeping, tree);
+
+	while (e == 0 && (e = keeping_run(r->keeping, &lacking, r->cancel)) == ERR_MISSING) {
+		e = fetch(r, &lacking);
+		for (size_t i = 0; e == 0 && i < lacking.n; i++)
+			e = keeping_add(r->keeping, &cids[i]);
+	}
+	return e;
+}
+
+/* Run `call` of the working tree until it lacks nothing. */
 #define WAITING(r, result, call)                                                      \
 	do {                                                                          \
 		struct cid cids_[LACK_MAX];                                           \
 		struct lack lack = { .blocks = { .cids = cids_, .max = LACK_MAX } };  \
 		result = (call);                                                      \
 		if (result == ERR_MISSING) {                                          \
-			int e_ = fetch(r, &lack);                                     \
+			int e_ = fetch(r, &lack.blocks);                              \
 			if (e_ < 0) {                                                 \
 				result = e_;                                          \
 				break;                                                \
@@ -64,8 +138,13 @@ static int graft(struct restoring *r, uint64_t dir, const struct version_entry *
 {
 	struct folder_graft what;
 	struct block *hold = NULL;
-	int e = version_entry_graft(r->source, entry, &what, &hold);
+	int e = take(r, &entry->node.cid);
 
+	if (e == 0)
+		e = take(r, &entry->node.attrs);
+	if (e < 0 || r->taking)
+		return e;
+	e = version_entry_graft(r->source, entry, &what, &hold);
 	if (e == 0)
 		WAITING(r, e, folder_graft(r->f, dir, entry->name, &what, &lack));
 	if (e == 0)
@@ -78,6 +157,8 @@ static int remove_entry(struct restoring *r, uint64_t dir, const char *name)
 {
 	int e;
 
+	if (r->taking)
+		return 0;
 	WAITING(r, e, folder_graft(r->f, dir, name, NULL, &lack));
 	if (e == 0)
 		managed_entry_changed(r->m, dir, name);
@@ -119,8 +200,11 @@ static int set_self(struct restoring *r, uint64_t ino, const struct version_node
 	struct folder_attr now;
 	struct stat st = { 0 };
 	unsigned set = FOLDER_SET_MODE;
-	int e = version_self(r->source, then, &self, &hold);
+	int e;
 
+	if (r->taking)
+		return 0;
+	e = version_self(r->source, then, &self, &hold);
 	st.st_mode = self.has & ATTRS_MODE ? self.mode : 0755;
 	if (self.has & ATTRS_UID) {
 		st.st_uid = self.uid;
@@ -164,6 +248,7 @@ static int version_root(struct restoring *r, const struct cid *commit, struct ve
 	if (!c.has_attrs)
 		out->attrs.version = 0xff;
 	block_unref(hold);
+	tell_gc(r, out);
 	return 0;
 }
 
@@ -191,8 +276,11 @@ static int step_into(struct restoring *r, uint64_t *dir, const char *name,
 	struct folder_new new = { .mode = S_IFDIR | 0755 };
 	struct folder_caller self = { .uid = geteuid(), .gid = getegid() };
 	struct folder_attr attr;
-	int e = look_up(r, *dir, name, &attr);
+	int e;
 
+	if (r->taking)
+		return 0;
+	e = look_up(r, *dir, name, &attr);
 	if (e == -ENOENT) {
 		WAITING(r, e, folder_make(r->f, &self, *dir, name, &new, &attr, &lack));
 		if (e == 0) {
@@ -258,37 +346,53 @@ static int restore_all(struct restoring *r, const struct version_node *root, cha
  * What was put back becomes a snapshot at once: until then it stands on a version that
  * retention may have let go, and that a gc may take away.
  */
-static int settle(struct managed *m, const char *what, const struct cid *commit, atomic_bool *cancel)
+static int settle(struct managed *m, const char *what, const struct cid *commit)
 {
 	char message[64], id[SHORT_ID + 1];
 	struct snapshot_made made;
 
 	snprintf(message, sizeof message, "%s %s", what, short_id(commit, id));
-	int e = managed_snapshot(m, message, cancel, &made);
+	int e = managed_snapshot(m, message, NULL, &made);
 	return e < 0 ? e : 0;
 }
 
+static int restore_paths(struct restoring *r, const struct version_node *root,
+			 const char *const *paths, size_t n, char *where)
+{
+	int e = n ? 0 : restore_all(r, root, where);
+
+	for (size_t i = 0; e == 0 && i < n; i++) {
+		snprintf(where, PATH_MAX, "%s", paths[i]);
+		/* The whole of it is all that it has. */
+		e = paths[i][strspn(paths[i], "/")] ? restore_path(r, root, paths[i])
+						    : restore_all(r, root, where);
+	}
+	return e;
+}
+
 int folder_restore(struct folder_use *u, const struct cid *commit, const char *const *paths,
-		   size_t n, char *where)
+		   size_t n, atomic_bool *cancel, char *where)
 {
 	struct managed *m = u->of;
-	struct restoring r = { .m = m, .f = m->folder, .source = m->folders->waiting };
 	struct version_node root;
+	struct restoring r;
 	int e;
 
 	*where = 0;
 	pthread_mutex_lock(&m->work);
+	e = begin(&r, m, cancel);
+	if (e < 0)
+		goto out;
 	e = version_root(&r, commit, &root);
-	if (e == 0 && !n)
-		e = restore_all(&r, &root, where);
-	for (size_t i = 0; e == 0 && i < n; i++) {
-		snprintf(where, PATH_MAX, "%s", paths[i]);
-		/* The whole of it is all that it has. */
-		e = paths[i][strspn(paths[i], "/")] ? restore_path(&r, &root, paths[i])
-						    : restore_all(&r, &root, where);
-	}
 	if (e == 0)
-		e = settle(m, "restored from", commit, NULL);
+		e = restore_paths(&r, &root, paths, n, where);
+	taken(&r);
+	if (e == 0)
+		e = restore_paths(&r, &root, paths, n, where);
+	if (e == 0)
+		e = settle(m, "restored from", commit);
+	end(&r);
+out:
 	pthread_mutex_unlock(&m->work);
 	return e;
 }
@@ -421,22 +525,29 @@ int folder_checkout(struct folder_use *u, const struct cid *commit, const char *
 		    atomic_bool *cancel, struct snapshot_made *before)
 {
 	struct managed *m = u->of;
-	struct restoring r = { .m = m, .f = m->folder, .source = m->folders->waiting, .cancel = cancel };
 	struct version_node now, then;
+	struct restoring r;
 	int e;
 
 	pthread_mutex_lock(&m->work);
-	/* All that is needed first: after that nothing but the disk can fail. */
+	e = begin(&r, m, cancel);
+	if (e < 0)
+		goto out;
 	e = version_root(&r, commit, &then);
 	if (e >= 0)
 		e = managed_snapshot(m, NULL, cancel, before);
-	if (e >= 0 && branch)
-		e = managed_update(m, switch_to, (void *)branch);
 	now = (struct version_node){ before->root, before->attrs };
 	if (e >= 0)
 		e = converge(&r, &now, &then);
+	taken(&r);
+	if (e >= 0 && branch)
+		e = managed_update(m, switch_to, (void *)branch);
 	if (e >= 0)
-		e = settle(m, "checked out", commit, cancel);
+		e = converge(&r, &now, &then);
+	if (e >= 0)
+		e = settle(m, "checked out", commit);
+	end(&r);
+out:
 	pthread_mutex_unlock(&m->work);
 	return e < 0 ? e : 0;
 }

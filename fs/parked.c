@@ -31,6 +31,7 @@ struct parking {
 	struct blocks *blocks;
 	struct name_source *names;
 	uint64_t timeout;
+	bool keep;
 	atomic_ullong count;
 	_Atomic uint64_t yielding;
 	atomic_bool closing;
@@ -66,6 +67,11 @@ int parking_new(struct parking **out, struct blocks *b, struct name_source *name
 	pthread_mutex_init(&p->lock, NULL);
 	*out = p;
 	return 0;
+}
+
+void parking_keep(struct parking *p)
+{
+	p->keep = true;
 }
 
 void parked_ref(struct parked *op)
@@ -296,6 +302,7 @@ static int start_wants(struct parked *op, const struct lack *lack)
 			.cid = lack->blocks.cids[i],
 			.root = lack->top,
 			.priority = op->priority,
+			.keep = p->keep,
 			.timeout_ms = op->deadline - now,
 		};
 		struct awaited *a = &op->awaited[i];

@@ -81,6 +81,9 @@ struct name_source {
 int parking_new(struct parking **out, struct blocks *b, struct name_source *names,
 		uint64_t timeout_ms);
 
+/* From here on what it fetches is kept (want_request.keep).  Before its first operation. */
+void parking_keep(struct parking *p);
+
 /*
  * End everything with -ENOTCONN, and take nothing more.  `done` comes on the
  * loop thread when nothing runs any more.  Loop thread.

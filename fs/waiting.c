@@ -60,7 +60,8 @@ static void ask(void *arg)
 			continue;
 		struct want_request rq = { .cid = w->cid,
 					   .root = { .version = 0xff },
-					   .priority = WANT_READER };
+					   .priority = WANT_READER,
+					   .keep = true };
 		w->want = of->blocks->want(of->blocks, &rq, on_block, w);
 		if (!w->want)
 			finish(w, -ENOMEM, NULL);

@@ -1,6 +1,6 @@
 /*
- * A source of blocks that waits: what is not here is fetched, while the thread that
- * asks stands still.  For work that has a thread of its own, never for the loop or a
+ * A source of blocks that waits: what is not here is fetched, and kept, as it is for
+ * folders; the thread that asks stands still meanwhile.  For work that has a thread of its own, never for the loop or a
  * FUSE worker.
  */
 #ifndef FS_WAITING_H

@@ -28,6 +28,7 @@ struct want_request {
 	struct cid root; /* the tree it belongs to: whose providers may have it; version
 			    0xff: none */
 	enum want_priority priority;
+	bool keep;	     /* it goes to the keep log, unless it is on its way already */
 	uint64_t timeout_ms; /* 0: the default of 60 s */
 };
 

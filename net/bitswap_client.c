@@ -53,6 +53,15 @@ bool client_wants(struct client *c, const struct multihash *name)
 	return wanted;
 }
 
+bool client_keeps(struct client *c, const struct multihash *name)
+{
+	pthread_mutex_lock(&c->lock);
+	struct wanted *w = client_find(c, name);
+	bool keep = w && w->keep;
+	pthread_mutex_unlock(&c->lock);
+	return keep;
+}
+
 /* ---- wants ---- */
 
 /* Whether we could tell that a block is the one of that name. */
@@ -122,6 +131,11 @@ struct want *client_want(struct client *c, const struct want_request *rq, want_f
 	};
 	TAILQ_INSERT_TAIL(&w->wants, q, of_wanted);
 	c->n_wants++;
+	if (rq->keep) {
+		pthread_mutex_lock(&c->lock);
+		w->keep = true;
+		pthread_mutex_unlock(&c->lock);
+	}
 	if (w->doomed)
 		w->deadline = now;
 	else if (q->deadline < w->deadline)

@@ -2,7 +2,7 @@
  * What the Bitswap client decides: whom to ask next, and when to give up on
  * one.  No socket, no clock: the time is passed in, questions go out through
  * `struct client_ops`, answers come in through client_said() and client_block().
- * Loop thread only, but for client_wants().
+ * Loop thread only, but for client_wants() and client_keeps().
  *
  *	wanted	  a block somebody wants; all wants of one multihash share it
  *	partner	  a peer we are, or are getting, connected to
@@ -94,6 +94,7 @@ struct wanted {
 	TAILQ_ENTRY(wanted) queue; /* READY, STUCK: of the session */
 	enum wanted_state state;
 	enum want_priority priority;
+	bool keep;	/* one of the wants is to keep it; changed under the client's lock */
 	bool said_have; /* somebody said so, sometime */
 	bool probing;   /* counted in the session */
 	bool finished;
@@ -231,6 +232,8 @@ bool client_block(struct client *c, struct partner *p, const struct multihash *n
 void client_unwanted(struct client *c, struct partner *p, uint64_t now);
 /* Is it wanted?  Any thread. */
 bool client_wants(struct client *c, const struct multihash *name);
+/* Is it wanted, to be kept?  Any thread. */
+bool client_keeps(struct client *c, const struct multihash *name);
 
 void client_found(struct client *c, struct search *s, const struct peer_id *id,
 		  uint64_t now);

@@ -73,7 +73,9 @@ static void verify(struct bitswap *b, struct arrival *a)
 		goto out;
 	if (a->len)
 		memcpy(room, a->data, a->len);
-	r = store_put_cached(b->store, block);
+	r = client_keeps(&b->client, &a->name)
+		? store_put_bytes(b->store, &block->name, block->data, block->size)
+		: store_put_cached(b->store, block);
 	if (r < 0)
 		goto out;
 	a->block = block;

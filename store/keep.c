@@ -12,31 +12,20 @@
 struct keeping {
 	struct store *store;
 	struct cidset seen;
-	/* Still to be kept: binary CID, its length in a byte.  Of those that lacked they
-	 * are put aside until the next run. */
-	struct buf stack, aside;
+	struct buf stack; /* still to be kept: binary CID, its length in a byte */
 	_Atomic uint64_t blocks, bytes;
 };
 
-int keeping_new(struct keeping **out, struct store *s, const struct cid *root)
+int keeping_new(struct keeping **out, struct store *s)
 {
 	struct keeping *k = calloc(1, sizeof *k);
-	uint8_t bytes[CID_SIZE_MAX];
-	size_t n = cid_encode(root, bytes);
-	int r;
+	int r = k ? cidset_init(&k->seen) : -ENOMEM;
 
-	if (!k)
-		return -ENOMEM;
-	k->store = s;
-	r = cidset_init(&k->seen);
-	buf_append(&k->stack, bytes, n);
-	buf_u8(&k->stack, (uint8_t)n);
-	if (r == 0 && k->stack.failed)
-		r = -ENOMEM;
 	if (r < 0) {
 		keeping_free(k);
 		return r;
 	}
+	k->store = s;
 	*out = k;
 	return 0;
 }
@@ -47,7 +36,6 @@ void keeping_free(struct keeping *k)
 		return;
 	cidset_release(&k->seen);
 	buf_release(&k->stack);
-	buf_release(&k->aside);
 	free(k);
 }
 
@@ -57,13 +45,14 @@ void keeping_count(const struct keeping *k, uint64_t *blocks, uint64_t *bytes)
 	*bytes = k->bytes;
 }
 
-static void push(struct buf *b, const struct cid *c)
+int keeping_add(struct keeping *k, const struct cid *root)
 {
 	uint8_t bytes[CID_SIZE_MAX];
-	size_t n = cid_encode(c, bytes);
+	size_t n = cid_encode(root, bytes);
 
-	buf_append(b, bytes, n);
-	buf_u8(b, (uint8_t)n);
+	buf_append(&k->stack, bytes, n);
+	buf_u8(&k->stack, (uint8_t)n);
+	return k->stack.failed ? -ENOMEM : 0;
 }
 
 static int on_link(void *arg, const struct cid *child)
@@ -74,8 +63,7 @@ static int on_link(void *arg, const struct cid *child)
 		return 0;
 	if (k->stack.len > STACK_MAX)
 		return -EOVERFLOW;
-	push(&k->stack, child);
-	return 0;
+	return keeping_add(k, child);
 }
 
 static int expand(struct keeping *k, const struct cid *cid)
@@ -121,12 +109,9 @@ int keeping_run(struct keeping *k, struct misses *misses, atomic_bool *cancel)
 	struct cid cid;
 	int r = 0;
 
-	buf_append(&k->stack, k->aside.data, k->aside.len);
-	buf_clear(&k->aside);
-	misses->n = 0;
-	if (k->stack.failed)
-		return -ENOMEM;
-	while (r == 0 && k->stack.len && misses->n < misses->max) {
+	if (misses)
+		misses->n = 0;
+	while (r == 0 && k->stack.len && (!misses || misses->n < misses->max)) {
 		if (cancel && atomic_load(cancel))
 			return -ECANCELED;
 		size_t n = k->stack.data[k->stack.len - 1];
@@ -135,10 +120,10 @@ int keeping_run(struct keeping *k, struct misses *misses, atomic_bool *cancel)
 		cid_read(&in, &cid); /* we wrote it */
 		r = keep_one(k, &cid);
 		if (r == ERR_MISSING) {
-			misses_add(misses, &cid);
-			push(&k->aside, &cid);
-			r = k->aside.failed ? -ENOMEM : 0;
+			if (misses)
+				misses_add(misses, &cid);
+			r = 0;
 		}
 	}
-	return r < 0 ? r : misses->n ? ERR_MISSING : 0;
+	return r < 0 ? r : misses && misses->n ? ERR_MISSING : 0;
 }

@@ -26,6 +26,7 @@ void store_frames_release(struct store *s)
 {
 	for (int i = 0; i < FRAMES_KEPT; i++)
 		unref(s->frames.kept[i]);
+	free(s->frames.sizes);
 	pthread_cond_destroy(&s->frames.loaded);
 	pthread_mutex_destroy(&s->frames.lock);
 }
@@ -245,6 +246,40 @@ int store_read_member(struct store *s, const struct record_name *name,
 	return r;
 }
 
+/* Where its size is remembered.  Under the lock; NULL: no memory. */
+static struct bundle_size *size_slot(struct frames *fs, const struct place *at)
+{
+	uint64_t key = (uint64_t)at->segment << 32 | at->offset;
+
+	if (!fs->sizes)
+		fs->sizes = calloc((size_t)1 << SIZES_KEPT_BITS, sizeof *fs->sizes);
+	return fs->sizes ? &fs->sizes[key * 0x9e3779b97f4a7c15u >> (64 - SIZES_KEPT_BITS)] : NULL;
+}
+
+/* Bytes of all members of the bundle there: its header is read once for many of them. */
+static int bundle_size(struct store *s, const struct place *at, uint32_t *out)
+{
+	struct frames *fs = &s->frames;
+	struct bundle_size *slot;
+	bool known;
+	int r;
+
+	pthread_mutex_lock(&fs->lock);
+	slot = size_slot(fs, at);
+	known = slot && slot->segment == at->segment && slot->offset == at->offset;
+	if (known)
+		*out = slot->size;
+	pthread_mutex_unlock(&fs->lock);
+	if (known)
+		return 0;
+	r = segment_bundle_size(&s->segments, at, out);
+	pthread_mutex_lock(&fs->lock);
+	if (r == 0 && slot)
+		*slot = (struct bundle_size){ at->segment, at->offset, *out };
+	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
 uint64_t store_room_of(struct store *s, size_t name_size, const struct place *at)
 {
 	uint32_t all = 0;
@@ -252,7 +287,7 @@ uint64_t store_room_of(struct store *s, size_t name_size, const struct place *at
 	if (at->kind != RECORD_BUNDLE)
 		return record_span((uint32_t)name_size, at->stored);
 	/* What is damaged counts as a whole: it is not worth less than it takes. */
-	if (segment_bundle_size(&s->segments, at, &all) < 0 || all < at->size)
+	if (bundle_size(s, at, &all) < 0 || all < at->size)
 		return record_span(BUNDLE_NAME, at->stored);
 	return all ? (uint64_t)record_span(BUNDLE_NAME, at->stored) * at->size / all
 		   : bundle_entry_size(name_size);

@@ -57,6 +57,8 @@
 #define BUNDLES_OPEN 8
 /* Bundles that are kept unpacked, for those who read on. */
 #define FRAMES_KEPT 8
+/* Bundles whose size is remembered, for those who go through all names: 2^ of them. */
+#define SIZES_KEPT_BITS 12
 /* Room for packing that is kept for the next who needs it. */
 #define PACKERS_KEPT 8
 
@@ -92,6 +94,10 @@ struct frames {
 	pthread_cond_t loaded;
 	struct frame *kept[FRAMES_KEPT];
 	uint64_t clock;
+	/* By place, which never gets another bundle. */
+	struct bundle_size {
+		uint32_t segment, offset, size;
+	} *sizes; /* made when first used */
 };
 
 /* One of the two logs. */

@@ -81,6 +81,8 @@ static int create(struct context *cx, int argc, char **argv)
 	status = folder_ask(cx, request, &reply);
 	if (status)
 		return status;
+	if (json_is_true(json_object_get(reply, "lacks")))
+		fprintf(stderr, "cairn folder: not all of it is here: what lacks is fetched when it is read, and kept then\n");
 	if (cx->json)
 		return print_json(reply);
 	puts(json_string_value(json_object_get(reply, "id")));

@@ -70,8 +70,10 @@ int cmd_restore(struct context *cx, int argc, char **argv)
 	if (*ref.path)
 		json_array_append_new(paths, json_string(ref.path));
 	for (int i = 2; i < argc; i++)
-		if (json_array_append_new(paths, json_string(argv[i])) < 0)
+		if (json_array_append_new(paths, json_string(argv[i])) < 0) {
+			json_decref(paths);
 			return misuse(cx, "a path that is not UTF-8 cannot be named here: restore the folder it is in");
+		}
 	status = folder_ask(cx, json_pack("{s:s, s:s, s:s, s:o}", "op", "restore", "name", ref.name,
 					  "commit", text, "paths", paths),
 			    &reply);

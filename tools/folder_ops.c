@@ -123,7 +123,12 @@ static int op_create(struct folder_op *op)
 	const char *name = text_of(op, "name"), *path = text_of(op, "path"),
 		   *profile = text_of(op, "profile");
 	struct folder_settings s;
-	struct folder_start start = { .attrs = { .version = 0xff }, .message = text_of(op, "message") };
+	bool lacks = false;
+	struct folder_start start = { .attrs = { .version = 0xff },
+				      .message = text_of(op, "message"),
+				      .kept = path,
+				      .lacks = &lacks,
+				      .cancel = op->cancel };
 	struct cid commit;
 	struct folder_info info;
 	int r;
@@ -163,6 +168,8 @@ static int op_create(struct folder_op *op)
 		return r;
 	folders_find(op->folders, name, &info);
 	op->reply = describe(&info);
+	if (op->reply && lacks)
+		json_object_set_new(op->reply, "lacks", json_true());
 	return 0;
 }
 
@@ -339,7 +346,7 @@ static int op_restore(struct folder_op *op)
 	if (r == 0)
 		r = use(op, &info, &u);
 	if (r == 0) {
-		r = folder_restore(u, &commit, paths, n, where);
+		r = folder_restore(u, &commit, paths, n, op->cancel, where);
 		folder_unuse(u);
 		if (r == -ENOENT)
 			failed(op, r, "%s: that snapshot has no such file or folder", where);

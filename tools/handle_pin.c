@@ -1,11 +1,13 @@
 /*
  * The requests about pins.  To pin a tree is to keep all of it: what is here is taken
- * into the keep log on the pool, what lacks is wanted from the network, in turns.
+ * into the keep log on the pool, what lacks is wanted from the network, and goes there
+ * at once.  Both go on beside each other:
  *
- *	KEEPING (pool) --something lacks--> FETCHING (loop; each block kept on the pool)
- *	   |   ^                               |
- *	   |   +------- all have come ---------+--- one cannot be had --+
- *	   +--- all is kept: synced, pinned ------------------------> ENDED
+ *	pool	keeping_run ---- what lacks ----> fetches (up to AT_ONCE)
+ *		     ^                               |
+ *	loop	     +------ what has come ----------+
+ *
+ * When it has run through and nothing is on its way any more, the last run syncs and pins.
  */
 #include "tools/handlers.h"
 
@@ -17,15 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AT_ONCE 32 /* blocks wanted */
+#define AT_ONCE 64 /* blocks wanted */
 
 struct fetch {
-	uv_work_t work;
 	struct pinning *pinning;
 	struct cid cid;
-	struct want *want;
-	struct block *block;
-	int result;
+	struct want *want; /* NULL: it is free */
 };
 
 struct pinning {
@@ -37,13 +36,17 @@ struct pinning {
 	struct cid root;
 	enum pin_mode mode;
 	char name[PIN_NAME_MAX + 1];
-	bool held, gone;
+	bool gone;
 	atomic_bool cancel;
+	bool running;		    /* on the pool, which then has `keeping`, `misses`, `ran` */
+	bool last;		    /* nothing was on its way when it began to run */
+	bool cancelling;
 	struct cid lacking[AT_ONCE];
 	struct misses misses;
 	struct fetch fetches[AT_ONCE];
-	unsigned fetching;
-	int result;
+	unsigned fetching, came;    /* came: since it ran last, added to `keeping` */
+	struct cid arrived[AT_ONCE];
+	int ran, result;
 	struct cid where; /* of an error in fetching */
 };
 
@@ -67,8 +70,7 @@ static void pin_end(struct pinning *p)
 	char cid[CID_TEXT_MAX];
 	int r = p->result;
 
-	if (p->held)
-		store_unhold(p->daemon->store);
+	store_unhold(p->daemon->store);
 	if (r >= 0)
 		request_reply(p->rq, pin_report(p));
 	else if (r == ERR_MISSING || r == -ENETUNREACH)
@@ -83,87 +85,76 @@ static void pin_end(struct pinning *p)
 	uv_close((uv_handle_t *)&p->tick, on_pin_closed);
 }
 
-static void pin_go_on(struct pinning *p);
+static void pin_failed(struct pinning *p, int result, const struct cid *where)
+{
+	if (p->result >= 0) {
+		p->result = result;
+		if (where)
+			p->where = *where;
+	}
+}
+
+static void pin_run(struct pinning *p);
+
+/* What is to be done now?  Every event on the loop ends here. */
+static void pin_go_on(struct pinning *p)
+{
+	if (p->running || p->cancelling)
+		return;
+	if (p->result >= 0) {
+		if (p->came || !p->fetching)
+			pin_run(p);
+		return;
+	}
+	/* The others are of no use any more; each tells on_want(). */
+	p->cancelling = true;
+	for (size_t i = 0; i < AT_ONCE; i++)
+		if (p->fetches[i].want)
+			want_cancel(p->fetches[i].want);
+	pin_end(p);
+}
 
 /* ---- fetching ---- */
-
-static void fetched(struct fetch *f, int result)
-{
-	struct pinning *p = f->pinning;
-
-	block_unref(f->block);
-	f->block = NULL;
-	if (result < 0 && p->result >= 0) {
-		p->result = result;
-		p->where = f->cid;
-	}
-	if (--p->fetching)
-		return;
-	if (p->result < 0)
-		pin_end(p);
-	else
-		pin_go_on(p);
-}
-
-static void keep_fetched(uv_work_t *work)
-{
-	struct fetch *f = work->data;
-
-	f->result = store_put_bytes(f->pinning->daemon->store, &f->block->name, f->block->data,
-				    f->block->size);
-}
-
-static void on_kept(uv_work_t *work, int status)
-{
-	struct fetch *f = work->data;
-
-	fetched(f, f->result);
-}
 
 static void on_want(void *arg, int result, struct block *block)
 {
 	struct fetch *f = arg;
+	struct pinning *p = f->pinning;
 
 	f->want = NULL;
-	if (result < 0) {
-		fetched(f, result);
-		return;
-	}
-	/* Now, while it is in memory and has not made room for others. */
-	f->block = block_ref(block);
-	if (uv_queue_work(&f->pinning->daemon->loop, &f->work, keep_fetched, on_kept) < 0)
-		fetched(f, -ENOMEM);
-}
-
-static void cancel_wants(struct pinning *p)
-{
-	for (size_t i = 0; i < AT_ONCE; i++)
-		if (p->fetches[i].want)
-			want_cancel(p->fetches[i].want);
+	p->fetching--;
+	if (result < 0)
+		pin_failed(p, result, &f->cid);
+	else
+		p->arrived[p->came++] = f->cid;
+	pin_go_on(p);
 }
 
 static void fetch_lacking(struct pinning *p)
 {
 	struct daemon *d = p->daemon;
+	struct fetch *f = p->fetches;
 
-	p->result = 0;
-	/* One more, so that none of them is the last before all have begun. */
-	p->fetching = (unsigned)p->misses.n + 1;
 	for (size_t i = 0; i < p->misses.n; i++) {
-		struct fetch *f = &p->fetches[i];
 		struct want_request wr = { .cid = p->lacking[i],
 					   .root = p->root,
-					   .priority = WANT_PREFETCH };
+					   .priority = WANT_PREFETCH,
+					   .keep = true };
 
-		*f = (struct fetch){ .pinning = p, .cid = p->lacking[i] };
-		f->work.data = f;
-		f->want = d->offline || d->stopping || p->gone
-			      ? NULL
-			      : bitswap_want(d->node->bitswap, &wr, on_want, f);
-		if (!f->want)
-			fetched(f, d->offline ? -ENETUNREACH : p->gone ? -ECANCELED : -ENOMEM);
+		if (d->offline || d->stopping || p->gone) {
+			pin_failed(p, d->offline ? -ENETUNREACH : -ECANCELED, &wr.cid);
+			break;
+		}
+		while (f->want)
+			f++;
+		*f = (struct fetch){ .pinning = p, .cid = wr.cid };
+		f->want = bitswap_want(d->node->bitswap, &wr, on_want, f);
+		if (!f->want) {
+			pin_failed(p, -ENOMEM, NULL);
+			break;
+		}
+		p->fetching++;
 	}
-	fetched(&(struct fetch){ .pinning = p }, 0);
 }
 
 /* ---- keeping ---- */
@@ -173,32 +164,44 @@ static void keep_more(uv_work_t *work)
 	struct pinning *p = work->data;
 	struct daemon *d = p->daemon;
 
-	p->result = keeping_run(p->keeping, &p->misses, &p->cancel);
-	if (p->result >= 0)
-		p->result = store_sync(d->store);
-	if (p->result >= 0)
-		p->result = pins_add(d->pins, &p->root, p->mode, p->name);
+	p->ran = keeping_run(p->keeping, &p->misses, &p->cancel);
+	if (p->ran < 0 || !p->last)
+		return;
+	p->ran = store_sync(d->store);
+	if (p->ran >= 0)
+		p->ran = pins_add(d->pins, &p->root, p->mode, p->name);
 }
 
 static void on_kept_more(uv_work_t *work, int status)
 {
 	struct pinning *p = work->data;
 
-	if (p->result == ERR_MISSING)
+	p->running = false;
+	if (p->ran >= 0 && p->last) {
+		pin_end(p); /* pinned, even if the asker has gone meanwhile */
+		return;
+	}
+	if (p->ran == ERR_MISSING)
 		fetch_lacking(p);
-	else
-		pin_end(p);
+	else if (p->ran < 0)
+		pin_failed(p, p->ran, NULL);
+	pin_go_on(p);
 }
 
-static void pin_go_on(struct pinning *p)
+static void pin_run(struct pinning *p)
 {
-	/* Once it is queued, the result is the pool's. */
-	int r = p->gone ? -ECANCELED
-			: uv_queue_work(&p->daemon->loop, &p->work, keep_more, on_kept_more);
+	int r = 0;
 
+	for (; p->came && r >= 0; p->came--)
+		r = keeping_add(p->keeping, &p->arrived[p->came - 1]);
+	p->misses.max = AT_ONCE - p->fetching;
+	p->last = !p->fetching;
+	if (r >= 0)
+		r = uv_queue_work(&p->daemon->loop, &p->work, keep_more, on_kept_more);
+	p->running = r >= 0;
 	if (r < 0) {
-		p->result = r;
-		pin_end(p);
+		pin_failed(p, r, NULL);
+		pin_go_on(p);
 	}
 }
 
@@ -208,7 +211,8 @@ static void on_pin_gone(struct request *rq)
 
 	p->gone = true;
 	p->cancel = true;
-	cancel_wants(p);
+	pin_failed(p, -ECANCELED, NULL);
+	pin_go_on(p);
 }
 
 static void on_pin_tick(uv_timer_t *t)
@@ -242,7 +246,9 @@ void handle_pin(struct request *rq)
 		p->mode = direct ? PIN_DIRECT : PIN_RECURSIVE;
 		if (direct) /* what it links to is left alone */
 			top = (struct cid){ .version = 1, .codec = CODEC_RAW, .hash = p->root.hash };
-		r = keeping_new(&p->keeping, d->store, &top);
+		r = keeping_new(&p->keeping, d->store);
+		if (r >= 0)
+			r = keeping_add(p->keeping, &top);
 	}
 	if (r >= 0)
 		r = store_hold(d->store);
@@ -253,7 +259,6 @@ void handle_pin(struct request *rq)
 		request_fail(rq, r, "cannot pin that: %s", err_text(r));
 		return;
 	}
-	p->held = true;
 	snprintf(p->name, sizeof p->name, "%s", name ? name : "");
 	p->rq = rq;
 	p->daemon = d;

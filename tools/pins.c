@@ -78,7 +78,9 @@ int pin_tree(struct store *s, struct pins *p, const struct cid *root, const char
 
 	if (r < 0)
 		return r;
-	r = keeping_new(&k, s, root);
+	r = keeping_new(&k, s);
+	if (r >= 0)
+		r = keeping_add(k, root);
 	if (r >= 0)
 		r = keeping_run(k, &misses, NULL);
 	keeping_free(k);

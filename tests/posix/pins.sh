@@ -85,7 +85,9 @@ check "a_gc_leaves_a_right_store" c a verify
 
 c b config net.bootstrap "$(address a)"
 daemon b || { not_ok "the_second_daemon_starts"; finish; }
+before=$(c b stat --json | jq .cache.blocks)
 check "what_is_not_here_is_fetched_and_pinned" c b pin add "$one"
+is "$(c b stat --json | jq .cache.blocks)" "$before" "without_a_way_through_the_cache"
 c a stop
 is "$(c b gc --json | jq .kept)" "$(c b stat --pins --json | jq '.pins[0].blocks')" "all_of_it_is_kept"
 check "and_read_without_the_other" c b cat "$one/small"

@@ -1389,6 +1389,86 @@ static void a_folder_tells_all_that_it_stands_on(void **state)
 	assert_true(stands_on(&dir_was.cid) > 0);
 }
 
+static void b82_set_id_bits_of_a_tree_are_not_taken(void **state)
+{
+	/* A file "x" whose UnixFS node says mode 6755. */
+	static const uint8_t node[] = { 0x0a, 10,   0x08, 0x02, 0x12, 0x01,
+					'x',  0x18, 0x01, 0x38, 0xed, 0x1b };
+	struct cid cid;
+
+	cid_of(&cid, 1, CODEC_DAG_PB, node, sizeof node);
+	assert_int_equal(table_put(&blocks.sink, &cid.hash, node, sizeof node), 0);
+	const struct folder_graft g = { .type = S_IFREG, .cid = cid, .size = 1, .sub_attrs = none };
+	assert_int_equal(folder_graft(f, FOLDER_ROOT, "x", &g, &lack), 0);
+	assert_text(find(FOLDER_ROOT, "x"), "x");
+	assert_int_equal(stat_of(find(FOLDER_ROOT, "x")).st_mode, S_IFREG | 0755);
+}
+
+static int count_all(void *arg, const struct cid *tree)
+{
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static unsigned told(void)
+{
+	unsigned n = 0;
+
+	assert_int_equal(folder_each_base(f, count_all, &n), 0);
+	return n;
+}
+
+static void what_is_as_in_the_snapshot_is_not_told_one_by_one(void **state)
+{
+	uint64_t d = make(FOLDER_ROOT, "d", S_IFDIR | 0755);
+	struct cid root, attrs;
+	char name[16];
+
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		write_text(make(d, name, S_IFREG | 0600), 0, name);
+	}
+	snapshot(&root, &attrs);
+	assert_true(told() < 8);
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		folder_forget(f, find(d, name), 2);
+	}
+	folder_forget(f, d, 1);
+	reopen();
+	assert_true(told() < 8);
+	assert_true(stands_on(&root) > 0);
+	assert_true(stands_on(&attrs) > 0);
+	/* What changed is. */
+	d = find(FOLDER_ROOT, "d");
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		write_text(find(d, name), 0, "x");
+	}
+	assert_true(told() >= 20);
+	assert_true(told() < 50);
+}
+
+/* Replaced, with a program standing in it: what was moved there is in no snapshot of it. */
+static void below_a_directory_without_a_name_all_is_told(void **state)
+{
+	uint64_t d = make(FOLDER_ROOT, "d", S_IFDIR | 0755);
+	struct folder_attr file, old;
+	struct cid root, attrs;
+
+	make(d, "stays", S_IFREG | 0644);
+	write_text(make(FOLDER_ROOT, "moves", S_IFREG | 0644), 0, "moves");
+	snapshot(&root, &attrs);
+	folder_stat(f, find(FOLDER_ROOT, "moves"), &file, &lack);
+	folder_stat(f, d, &old, &lack);
+	assert_int_not_equal(file.cid.version, 0xff);
+	assert_int_equal(folder_rename(f, FOLDER_ROOT, "moves", d, "moved", 0, &lack), 0);
+	const struct folder_graft g = { .type = S_IFDIR, .cid = old.cid, .sub_attrs = none };
+	assert_int_equal(folder_graft(f, FOLDER_ROOT, "d", &g, &lack), 0);
+	snapshot(&root, &attrs);
+	assert_true(stands_on(&file.cid) > 0);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 int main(void)
 {
@@ -1428,6 +1508,9 @@ int main(void)
 		TEST(a_snapshot_keeps_files_sparse),
 		TEST(a_grafted_directory_takes_the_place_of_another),
 		TEST(a_folder_tells_all_that_it_stands_on),
+		TEST(b82_set_id_bits_of_a_tree_are_not_taken),
+		TEST(what_is_as_in_the_snapshot_is_not_told_one_by_one),
+		TEST(below_a_directory_without_a_name_all_is_told),
 	};
 	log_set_level(LOG_NONE);
 	return cmocka_run_group_tests(tests, NULL, NULL);

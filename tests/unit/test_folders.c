@@ -25,6 +25,7 @@ struct world {
 	struct store *store;
 	struct folders *folders;
 	struct folder_settings settings;
+	uint64_t quota; /* of the cache log */
 	int told;
 	char last[FOLDER_NAME_MAX + 1];
 };
@@ -46,7 +47,7 @@ static void open_all(struct world *w)
 
 	snprintf(path, sizeof path, "%s/store", w->repo);
 	assert_int_equal(store_open(&w->store, path, STORE_WRITE | STORE_CREATE,
-				    &(struct store_config){ 0 }), 0);
+				    &(struct store_config){ .cache_quota = w->quota }), 0);
 	assert_int_equal(folders_new(&w->folders, w->repo, w->store), 0);
 	folders_listen(w->folders, on_changed, w);
 }
@@ -116,17 +117,22 @@ static void put_file(struct world *w, const char *path, const char *text)
 	fclose(f);
 }
 
-static void write_file(struct folder_use *u, const char *name, const char *text)
+static void write_in(struct folder_use *u, uint64_t dir, const char *name, const char *text)
 {
 	struct folder_caller me = { 0 };
 	struct folder_new what = { .mode = S_IFREG | 0644 };
 	struct folder_attr attr;
 	struct lack lack = { 0 };
 
-	assert_int_equal(folder_make(folder_used(u), &me, FOLDER_ROOT, name, &what, &attr, &lack), 0);
+	assert_int_equal(folder_make(folder_used(u), &me, dir, name, &what, &attr, &lack), 0);
 	assert_int_equal(folder_write(folder_used(u), attr.st.st_ino, 0, text, strlen(text), false, &lack),
 			 (int)strlen(text));
 	folder_forget(folder_used(u), attr.st.st_ino, 1);
+}
+
+static void write_file(struct folder_use *u, const char *name, const char *text)
+{
+	write_in(u, FOLDER_ROOT, name, text);
 }
 
 static void a_folder_that_was_made_is_there_after_a_restart(void **state)
@@ -346,7 +352,7 @@ static void on_entry(void *arg, uint64_t dir, const char *name) { entries_told++
 static void on_inode(void *arg, uint64_t ino) { inodes_told++; }
 static void on_past(void *arg) { pasts_told++; }
 
-static bool file_is(struct folder_use *u, const char *name, const char *text)
+static bool file_in(struct folder_use *u, uint64_t dir, const char *name, const char *text)
 {
 	struct folder_attr attr;
 	struct folder_bytes bytes;
@@ -354,9 +360,9 @@ static bool file_is(struct folder_use *u, const char *name, const char *text)
 	char got[64] = "";
 	size_t n = 0;
 
-	if (folder_lookup(folder_used(u), FOLDER_ROOT, name, &attr, &lack) < 0)
+	if (folder_lookup(folder_used(u), dir, name, &attr, &lack) < 0 ||
+	    folder_read(folder_used(u), attr.st.st_ino, 0, 60, &bytes, &lack) < 0)
 		return false;
-	assert_int_equal(folder_read(folder_used(u), attr.st.st_ino, 0, 60, &bytes, &lack), 0);
 	for (int i = 0; i < bytes.n; i++) {
 		memcpy(got + n, bytes.pieces[i].data, bytes.pieces[i].len);
 		n += bytes.pieces[i].len;
@@ -364,6 +370,11 @@ static bool file_is(struct folder_use *u, const char *name, const char *text)
 	folder_bytes_release(&bytes);
 	folder_forget(folder_used(u), attr.st.st_ino, 1);
 	return !strcmp(got, text);
+}
+
+static bool file_is(struct folder_use *u, const char *name, const char *text)
+{
+	return file_in(u, FOLDER_ROOT, name, text);
 }
 
 /* The head has moved, and before the working tree hears of it there is an end. */
@@ -437,12 +448,12 @@ static void an_old_version_comes_back_by_restore_and_by_checkout(void **state)
 	write_file(u, "x", "new x\n");
 	write_file(u, "z", "new z\n");
 
-	assert_int_equal(folder_restore(u, &one.commit, paths, 1, where), 0);
+	assert_int_equal(folder_restore(u, &one.commit, paths, 1, NULL, where), 0);
 	assert_true(file_is(u, "x", "old x\n"));
 	assert_true(file_is(u, "z", "new z\n"));
 	assert_false(file_is(u, "y", "old y\n"));
 	assert_int_equal(entries_told, 1);
-	assert_int_equal(folder_restore(u, &one.commit, none, 1, where), -ENOENT);
+	assert_int_equal(folder_restore(u, &one.commit, none, 1, NULL, where), -ENOENT);
 	assert_string_equal(where, "nope");
 	/* What was put back is a snapshot already. */
 	assert_int_equal(folder_snapshot(u, "two", NULL, &two), 0);
@@ -516,7 +527,7 @@ static void a_snapshot_is_due_when_it_is_quiet_or_when_it_is_time(void **state)
 	assert_true(snapshot_due(&st, &s, 601000) == -1);
 }
 
-static void make_dir(struct folder_use *u, const char *name)
+static uint64_t make_dir(struct folder_use *u, const char *name)
 {
 	struct folder_caller me = { 0 };
 	struct folder_new what = { .mode = S_IFDIR | 0755 };
@@ -525,6 +536,7 @@ static void make_dir(struct folder_use *u, const char *name)
 
 	assert_int_equal(folder_make(folder_used(u), &me, FOLDER_ROOT, name, &what, &attr, &lack), 0);
 	folder_forget(folder_used(u), attr.st.st_ino, 1);
+	return attr.st.st_ino;
 }
 
 static void a_name_may_become_something_else(void **state)
@@ -617,6 +629,230 @@ static void a_gc_leaves_what_the_working_tree_stands_on(void **state)
 	assert_here(w, &g.cid, true);
 }
 
+/* A source that lets a gc run before one of the blocks is read. */
+struct meddling {
+	struct block_source source;
+	struct world *w;
+	int at, reads;
+};
+
+static int meddle(struct block_source *self, const struct cid *cid, struct block **out)
+{
+	struct meddling *m = (struct meddling *)self;
+
+	if (m->reads++ == m->at)
+		collect(m->w);
+	return source_get(store_source(m->w->store), cid, out);
+}
+
+static uint64_t number_of(struct folder_use *u, const char *name)
+{
+	struct folder_attr attr;
+	struct lack lack = { 0 };
+
+	if (folder_lookup(folder_used(u), FOLDER_ROOT, name, &attr, &lack) < 0)
+		return 0;
+	folder_forget(folder_used(u), attr.st.st_ino, 1);
+	return attr.st.st_ino;
+}
+
+/* A version that retention has let go, but no gc has taken yet, is put back while a
+ * gc runs before its block number `at` is read: true if that was one of them. */
+static bool put_back_beside_a_gc(struct world *w, int at, bool checkout)
+{
+	struct meddling m = { .source.get = meddle, .w = w, .at = -1 };
+	struct snapshot_made old, made;
+	struct lack lack = { 0 };
+	char name[32], text[64], where[PATH_MAX];
+	uint64_t d;
+
+	snprintf(name, sizeof name, "%s%d", checkout ? "checkout" : "restore", at);
+	snprintf(text, sizeof text, "text of %s\n", name);
+	make(w, name);
+	struct folder_use *u = use(w, name, 0);
+	struct folder *f = folder_used(u);
+	write_file(u, "x", text);
+	d = make_dir(u, "d");
+	write_in(u, d, "deep", text + 1);
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &old), 1);
+	assert_int_equal(folder_unlink(f, FOLDER_ROOT, "x", &lack), 0);
+	assert_int_equal(folder_unlink(f, d, "deep", &lack), 0);
+	assert_int_equal(folder_rmdir(f, FOLDER_ROOT, "d", &lack), 0);
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &made), 1);
+	/* So that no listing stands on it either. */
+	folder_unuse(u);
+	u = use(w, name, 0);
+	write_file(u, "new", "new");
+	assert_int_equal(folder_snapshot(u, NULL, NULL, &made), 1);
+
+	folders_set_waiting(w->folders, &m.source);
+	m.at = at;
+	assert_int_equal(checkout ? folder_checkout(u, &old.commit, NULL, NULL, &made)
+				  : folder_restore(u, &old.commit, NULL, 0, NULL, where), 0);
+	folders_set_waiting(w->folders, store_source(w->store));
+	collect(w);
+	assert_true(file_is(u, "x", text));
+	assert_true(file_in(u, number_of(u, "d"), "deep", text + 1));
+	folder_unuse(u);
+	return m.reads > at;
+}
+
+static void a_gc_takes_nothing_of_what_is_being_put_back(void **state)
+{
+	struct world *w = *state;
+
+	w->settings.keep = (struct retention){ .n[RETAIN_LAST] = 1 };
+	for (int checkout = 0; checkout < 2; checkout++) {
+		int at = 1; /* at 0 the version is gone before anybody knew of it */
+
+		while (put_back_beside_a_gc(w, at, checkout))
+			at++;
+		assert_true(at > 3);
+	}
+}
+
+/* ---- what came from elsewhere ---- */
+
+#define DEEP "deep elsewhere\n"
+
+struct fetching {
+	struct store *from, *to;
+	const struct cid *but; /* NULL: all */
+};
+
+static int put_fetched(void *arg, const struct multihash *name, size_t size)
+{
+	struct fetching *f = arg;
+	struct block *b = NULL;
+
+	if (f->but && multihash_equal(name, &f->but->hash))
+		return 0;
+	assert_int_equal(store_get(f->from, name, &b), 0);
+	assert_int_equal(store_put_cached(f->to, b), 0);
+	block_unref(b);
+	return 0;
+}
+
+/* A version with "x" and "d/deep", made in another repository: in our cache log, all of it
+ * or all but one block. */
+static void fetch_version(struct world *w, struct snapshot_made *out, const struct cid *but)
+{
+	void *other = NULL;
+
+	set_up(&other);
+	struct world *o = other;
+	make(o, "o");
+	struct folder_use *u = use(o, "o", 0);
+	write_file(u, "x", "from elsewhere\n");
+	write_in(u, make_dir(u, "d"), "deep", DEEP);
+	assert_int_equal(folder_snapshot(u, NULL, NULL, out), 1);
+	folder_unuse(u);
+	assert_int_equal(store_sync(o->store), 0);
+	assert_int_equal(store_each(o->store, put_fetched,
+				    &(struct fetching){ o->store, w->store, but }), 0);
+	tear_down(&other);
+}
+
+static void fetch_others(struct world *w, size_t mib)
+{
+	static uint8_t bytes[1 << 20];
+	static unsigned n;
+
+	for (; mib; mib--) {
+		struct multihash name;
+		struct block *b = NULL;
+
+		memset(bytes, 0, sizeof bytes);
+		memcpy(bytes, &n, sizeof n);
+		n++;
+		multihash_of(&name, HASH_SHA2_256, 32, bytes, sizeof bytes);
+		assert_int_equal(block_verify(&b, &name, bytes, sizeof bytes), 0);
+		assert_int_equal(store_put_cached(w->store, b), 0);
+		block_unref(b);
+	}
+}
+
+static void with_a_small_quota(struct world *w)
+{
+	close_all(w);
+	w->quota = CACHE_QUOTA_MIN;
+	open_all(w);
+}
+
+static void a_quota_takes_nothing_of_a_folder(void **state)
+{
+	struct world *w = *state;
+	struct snapshot_made old;
+	struct folder_start start = { .attrs.version = 0xff };
+	const char *d[] = { "d" };
+	char where[PATH_MAX];
+	bool lacks = true;
+
+	with_a_small_quota(w);
+	make(w, "restored");
+	make(w, "checked-out");
+	fetch_version(w, &old, NULL);
+	start.root = old.root;
+	start.attrs = old.attrs;
+	start.lacks = &lacks;
+	assert_int_equal(folders_create(w->folders, "made", &w->settings, &start), 0);
+	assert_false(lacks);
+	fetch_others(w, 40);
+	assert_here(w, &old.commit, false); /* so it does take something */
+	struct folder_use *u = use(w, "made", 0);
+	assert_true(file_is(u, "x", "from elsewhere\n"));
+	assert_true(file_in(u, number_of(u, "d"), "deep", DEEP));
+	folder_unuse(u);
+	assert_int_equal(folders_remove(w->folders, "made", true), 0);
+	collect(w);
+	assert_here(w, &old.root, false);
+
+	fetch_version(w, &old, NULL);
+	u = use(w, "restored", 0);
+	assert_int_equal(folder_restore(u, &old.commit, d, 1, NULL, where), 0);
+	struct folder_use *c = use(w, "checked-out", 0);
+	struct snapshot_made before;
+	assert_int_equal(folder_checkout(c, &old.commit, NULL, NULL, &before), 0);
+	fetch_others(w, 40);
+	assert_here(w, &old.commit, false);
+	assert_true(file_in(u, number_of(u, "d"), "deep", DEEP));
+	assert_true(file_is(c, "x", "from elsewhere\n"));
+	assert_true(file_in(c, number_of(c, "d"), "deep", DEEP));
+	folder_unuse(u);
+	folder_unuse(c);
+}
+
+static void what_is_not_all_here_is_not_put_back(void **state)
+{
+	struct world *w = *state;
+	struct folder_start start = { .attrs.version = 0xff };
+	struct snapshot_made old, before;
+	char where[PATH_MAX];
+	atomic_bool cancel = true;
+	bool lacks = false;
+	struct cid leaf;
+
+	cid_of(&leaf, 1, CODEC_RAW, DEEP, strlen(DEEP));
+	fetch_version(w, &old, &leaf);
+	assert_here(w, &old.root, true);
+	assert_here(w, &leaf, false);
+	make(w, "f");
+	struct folder_use *u = use(w, "f", 0);
+	write_file(u, "x", "mine\n");
+	assert_int_equal(folder_restore(u, &old.commit, NULL, 0, &cancel, where), -ECANCELED);
+	assert_int_equal(folder_restore(u, &old.commit, NULL, 0, NULL, where), ERR_MISSING);
+	assert_string_equal(where, "d");
+	assert_int_equal(folder_checkout(u, &old.commit, NULL, NULL, &before), ERR_MISSING);
+	assert_true(file_is(u, "x", "mine\n"));
+	assert_int_equal(number_of(u, "d"), 0);
+	folder_unuse(u);
+	/* A folder can begin with it, and says so. */
+	start.root = old.root;
+	start.lacks = &lacks;
+	assert_int_equal(folders_create(w->folders, "g", &w->settings, &start), 0);
+	assert_true(lacks);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -635,6 +871,9 @@ int main(void)
 		TEST(an_end_between_head_and_tree_makes_no_second_snapshot),
 		TEST(an_old_version_comes_back_by_restore_and_by_checkout),
 		TEST(a_branch_is_gone_over_to),
+		TEST(a_gc_takes_nothing_of_what_is_being_put_back),
+		TEST(a_quota_takes_nothing_of_a_folder),
+		TEST(what_is_not_all_here_is_not_put_back),
 		cmocka_unit_test(a_snapshot_is_due_when_it_is_quiet_or_when_it_is_time),
 	};
 	return cmocka_run_group_tests_name("folders", tests, NULL, NULL);
