@@ -26,7 +26,7 @@ static int map_env(struct index *ix, const char *dir, unsigned env_flags, size_t
 		if (rc)
 			return mdb_error(rc);
 		mdb_env_set_assert(ix->env, index_on_assert);
-		mdb_env_set_maxdbs(ix->env, 4);
+		mdb_env_set_maxdbs(ix->env, 6);
 		mdb_env_set_maxreaders(ix->env, 512);
 		mdb_env_set_mapsize(ix->env, bytes);
 		rc = mdb_env_open(ix->env, dir, env_flags, 0600);
@@ -73,6 +73,25 @@ const char *const index_meta_keys[LOGS] = { "covered", "cached" };
 MDB_dbi index_table_of(const struct index *ix, bool piece, uint8_t log)
 {
 	return piece ? ix->pieces : log == LOG_CACHE ? ix->cached : ix->blocks;
+}
+
+MDB_dbi index_recent_of(const struct index *ix, MDB_dbi table)
+{
+	return table == ix->blocks   ? ix->recent_blocks
+	       : table == ix->pieces ? ix->recent_pieces
+				     : table;
+}
+
+int index_entry_get(const struct index *ix, MDB_txn *txn, MDB_dbi *table, MDB_val *key,
+		    MDB_val *value)
+{
+	MDB_dbi recent = index_recent_of(ix, *table);
+	int rc = mdb_get(txn, *table, key, value);
+
+	if (rc != MDB_NOTFOUND || recent == *table)
+		return rc;
+	*table = recent;
+	return mdb_get(txn, recent, key, value);
 }
 
 static int meta_get_one(struct index *ix, MDB_txn *txn, int log, struct meta *out)
@@ -133,6 +152,10 @@ static int open_tables(struct index *ix)
 		else if (version != INDEX_VERSION) /* an older one is made anew */
 			r = version > INDEX_VERSION ? ERR_NEWER : ERR_CORRUPT;
 	}
+	if (!r)
+		r = mdb_error(mdb_dbi_open(txn, "recent-blocks", 0, &ix->recent_blocks));
+	if (!r)
+		r = mdb_error(mdb_dbi_open(txn, "recent-pieces", 0, &ix->recent_pieces));
 	if (!r)
 		r = index_meta_get(ix, txn, &m);
 	if (!r && INDEX_FORM_KNOWN && sum != m.sum)
@@ -367,7 +390,8 @@ int index_find(struct index *ix, const struct record_name *name, struct place *o
 
 	if (r < 0)
 		return r;
-	int rc = mdb_get(rd->txn, index_table_of(ix, name->piece, name->log), &key, &value);
+	MDB_dbi table = index_table_of(ix, name->piece, name->log);
+	int rc = index_entry_get(ix, rd->txn, &table, &key, &value);
 	if (rc == MDB_NOTFOUND)
 		r = 0;
 	else if (rc)
@@ -442,9 +466,8 @@ static bool in_order(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b
 	return d ? d < 0 : a_size < b_size;
 }
 
-int index_walk(struct index *ix, enum index_table table, index_walk_fn each, void *arg)
+static int walk(struct index *ix, MDB_dbi dbi, uint8_t log, index_walk_fn each, void *arg)
 {
-	MDB_dbi dbi = index_table_of(ix, table == INDEX_PIECES, table == INDEX_CACHED);
 	uint8_t last[RECORD_NAME_MAX];
 	size_t last_size = 0, done = 0;
 	struct buf names = { 0 };
@@ -466,7 +489,7 @@ int index_walk(struct index *ix, enum index_table table, index_walk_fn each, voi
 			r = in_order(last, done, key, last_size) ? 0 : ERR_CORRUPT;
 			if (!r)
 				r = index_place_get(&value, &at);
-			at.log = table == INDEX_CACHED ? LOG_CACHE : LOG_KEEP;
+			at.log = log;
 			memcpy(last, key, last_size);
 			done = last_size;
 			if (!r)
@@ -475,6 +498,19 @@ int index_walk(struct index *ix, enum index_table table, index_walk_fn each, voi
 	}
 	buf_release(&names);
 	return r;
+}
+
+int index_walk(struct index *ix, enum index_table table, index_walk_fn each, void *arg)
+{
+	uint8_t log = table == INDEX_CACHED ? LOG_CACHE : LOG_KEEP;
+	MDB_dbi dbi = index_table_of(ix, table == INDEX_PIECES, log);
+	MDB_dbi recent = index_recent_of(ix, dbi);
+	int r = 0;
+
+	/* First: what is moved meanwhile is met again, and not missed. */
+	if (recent != dbi)
+		r = walk(ix, recent, log, each, arg);
+	return r ? r : walk(ix, dbi, log, each, arg);
 }
 
 struct walking {
@@ -503,7 +539,7 @@ int index_stat(struct index *ix, struct index_stat *out)
 {
 	struct reader *rd = NULL;
 	struct stat st;
-	MDB_stat blocks, pieces, cached = { 0 };
+	MDB_stat blocks, pieces, cached = { 0 }, recent[2] = { 0 };
 	struct meta m;
 	int fd, r;
 
@@ -516,6 +552,10 @@ int index_stat(struct index *ix, struct index_stat *out)
 	if (!r)
 		r = mdb_error(mdb_stat(rd->txn, ix->cached, &cached));
 	if (!r)
+		r = mdb_error(mdb_stat(rd->txn, ix->recent_blocks, &recent[0]));
+	if (!r)
+		r = mdb_error(mdb_stat(rd->txn, ix->recent_pieces, &recent[1]));
+	if (!r)
 		r = index_meta_get(ix, rd->txn, &m);
 	read_end(rd);
 	if (!r)
@@ -524,8 +564,8 @@ int index_stat(struct index *ix, struct index_stat *out)
 		r = -errno;
 	if (r < 0)
 		return r;
-	*out = (struct index_stat){ .blocks = blocks.ms_entries,
-				    .pieces = pieces.ms_entries,
+	*out = (struct index_stat){ .blocks = blocks.ms_entries + recent[0].ms_entries,
+				    .pieces = pieces.ms_entries + recent[1].ms_entries,
 				    .cached = cached.ms_entries,
 				    .bytes = m.bytes[LOG_KEEP],
 				    .cached_bytes = m.bytes[LOG_CACHE],

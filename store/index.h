@@ -3,6 +3,7 @@
  *	"blocks"	name -> u32 segment | u32 offset | u32 stored | u24 size | u8 kind
  *	"pieces"	the same
  *	"cached"	the same as "blocks", of the blocks in the cache log
+ *	"recent-blocks", "recent-pieces"	the same, of a few that came lately
  *	"meta"		"version" -> u32
  *			"covered" -> u32 segment | u32 offset | u64 bytes of all blocks
  *			"cached" -> the same, of the cache log

@@ -8,7 +8,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 
-#define INDEX_VERSION 2 /* 1 had no sum, and no cache log */
+#define INDEX_VERSION 3 /* 1 had no sum, and no cache log; 2 no recent tables */
 #define PLACE_SIZE    16
 #define META_SIZE     16
 /* Readers at one time; more threads wait, for microseconds. */
@@ -25,7 +25,12 @@ struct index {
 	char *dir;
 	unsigned flags; /* of mdb_env_open() */
 	MDB_dbi blocks, pieces, meta, cached;
+	MDB_dbi recent_blocks, recent_pieces; /* index_recent_of() */
 	pthread_mutex_t write; /* one writing transaction, or a change of the map */
+	struct index_hand {
+		uint8_t key[RECORD_NAME_MAX];
+		size_t size;
+	} moved[2]; /* up to where the recent ones were moved last */
 	unsigned turn;         /* atomic: which reader to wait for */
 	struct reader readers[READERS];
 };
@@ -79,5 +84,14 @@ int index_entry_del(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi tabl
 int index_place_get(const MDB_val *value, struct place *out);
 int index_make_tables(struct index *ix);
 MDB_dbi index_table_of(const struct index *ix, bool piece, uint8_t log);
+/*
+ * Names are hashes, so each of a few new ones would copy a page of a large table.  They
+ * go to a small table beside it, of names that the large one has not, and are moved
+ * when they are many.  Of a table that has none: itself.
+ */
+MDB_dbi index_recent_of(const struct index *ix, MDB_dbi table);
+/* mdb_get() in a table, else beside it: *table is where it was found. */
+int index_entry_get(const struct index *ix, MDB_txn *txn, MDB_dbi *table, MDB_val *key,
+		    MDB_val *value);
 
 #endif

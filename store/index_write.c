@@ -12,6 +12,9 @@
 /* In a large tree each new name may dirty a page of its own, which LMDB keeps
  * in memory until the commit: 4,096 of them are 16 MiB. */
 #define NAMES_PER_TXN 4096
+/* Of a table as large as this times what comes, or what is recent, a page costs less than
+ * an entry that is written twice. */
+#define RECENT_SHARE 8
 
 static uint64_t entry_sum(struct index *ix, MDB_dbi table, const MDB_val *key,
 			  const MDB_val *value)
@@ -19,6 +22,8 @@ static uint64_t entry_sum(struct index *ix, MDB_dbi table, const MDB_val *key,
 	const char *name = table == ix->blocks ? "blocks"
 			   : table == ix->pieces ? "pieces"
 			   : table == ix->cached ? "cached"
+			   : table == ix->recent_blocks ? "recent-blocks"
+			   : table == ix->recent_pieces ? "recent-pieces"
 						 : "meta";
 
 	return index_entry_sum(name, key->mv_data, key->mv_size, value->mv_data,
@@ -97,6 +102,10 @@ int index_make_tables(struct index *ix)
 	if (!r)
 		r = mdb_error(mdb_dbi_open(txn, "cached", MDB_CREATE, &ix->cached));
 	if (!r)
+		r = mdb_error(mdb_dbi_open(txn, "recent-blocks", MDB_CREATE, &ix->recent_blocks));
+	if (!r)
+		r = mdb_error(mdb_dbi_open(txn, "recent-pieces", MDB_CREATE, &ix->recent_pieces));
+	if (!r)
 		r = mdb_error(mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta));
 	if (!r)
 		r = mdb_error(index_entry_put(ix, txn, &empty, ix->meta, &key, &value));
@@ -119,16 +128,27 @@ static void place_put(uint8_t out[PLACE_SIZE], const struct place *at)
 }
 
 static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
-		      struct meta *m)
+		      struct meta *m, bool few)
 {
 	uint8_t bytes[PLACE_SIZE];
 	MDB_val key = { e->name_size, e->name }, value = { sizeof bytes, bytes };
 	bool piece = e->at.kind == RECORD_PIECE;
-	MDB_dbi table = index_table_of(ix, piece, e->at.log);
+	MDB_dbi large = index_table_of(ix, piece, e->at.log), recent = index_recent_of(ix, large);
+	MDB_dbi table = few ? recent : large, other = few ? large : recent;
 	struct place old;
 	int rc, r;
 
 	place_put(bytes, &e->at);
+	/* A name is in one of them. */
+	if (other != table) {
+		MDB_val there;
+
+		rc = mdb_get(txn, other, &key, &there);
+		if (!rc)
+			table = other;
+		else if (rc != MDB_NOTFOUND)
+			return mdb_error(rc);
+	}
 	rc = mdb_put(txn, table, &key, &value, MDB_NOOVERWRITE);
 	if (rc == MDB_KEYEXIST) {
 		r = index_place_get(&value, &old);
@@ -151,7 +171,7 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 
 /* One transaction of a commit: entries [from, to) of the batch. */
 static int commit_part(struct index *ix, const struct pending *batch, size_t from,
-		       size_t to, const struct mark *covered /* of each log */)
+		       size_t to, const struct mark *covered /* of each log */, bool few)
 {
 	MDB_txn *txn = NULL;
 	struct meta m;
@@ -163,7 +183,7 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 	r = index_meta_get(ix, txn, &m);
 	for (size_t i = from; i < to && !r; i++)
 		if (!batch->list[i]->dead)
-			r = commit_one(ix, txn, batch->list[i], &m);
+			r = commit_one(ix, txn, batch->list[i], &m, few);
 	if (!r) {
 		if (covered)
 			memcpy(m.covered, covered, sizeof m.covered);
@@ -177,18 +197,126 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 	return rc == MDB_MAP_FULL ? -EOVERFLOW : mdb_error(rc);
 }
 
+/* Entries of a table, and of that beside it. */
+static int counts(struct index *ix, MDB_txn *txn, MDB_dbi table, size_t *large, size_t *recent)
+{
+	MDB_stat a, b;
+	int rc = mdb_stat(txn, table, &a);
+
+	if (!rc)
+		rc = mdb_stat(txn, index_recent_of(ix, table), &b);
+	if (rc)
+		return mdb_error(rc);
+	*large = a.ms_entries;
+	*recent = b.ms_entries;
+	return 0;
+}
+
+/* The next of the recent entries of a table are moved, those whose names follow each
+ * other, if there are many: how many, or an error. */
+static int move_some(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi table,
+		     struct index_hand *hand)
+{
+	MDB_dbi recent = index_recent_of(ix, table);
+	MDB_val key = { hand->size, hand->key }, value;
+	uint8_t bytes[PLACE_SIZE];
+	MDB_cursor *cursor = NULL;
+	size_t n_large, n_recent;
+	int rc, n = 0, r = counts(ix, txn, table, &n_large, &n_recent);
+
+	if (r < 0 || n_recent <= NAMES_PER_TXN || n_recent <= n_large / RECENT_SHARE)
+		return r;
+	rc = mdb_cursor_open(txn, recent, &cursor);
+	if (rc)
+		return mdb_error(rc);
+	rc = mdb_cursor_get(cursor, &key, &value, hand->size ? MDB_SET_RANGE : MDB_FIRST);
+	if (rc == MDB_NOTFOUND)
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+	while (!rc && n < NAMES_PER_TXN) {
+		if (key.mv_size > sizeof hand->key || value.mv_size != PLACE_SIZE) {
+			mdb_cursor_close(cursor);
+			return ERR_CORRUPT;
+		}
+		/* They lie in a page that is about to change. */
+		hand->size = key.mv_size;
+		memcpy(hand->key, key.mv_data, key.mv_size);
+		memcpy(bytes, value.mv_data, PLACE_SIZE);
+		key = (MDB_val){ hand->size, hand->key };
+		value = (MDB_val){ PLACE_SIZE, bytes };
+		m->sum -= entry_sum(ix, recent, &key, &value);
+		rc = mdb_cursor_del(cursor, 0);
+		if (!rc)
+			rc = index_entry_put(ix, txn, m, table, &key, &value);
+		if (!rc)
+			n++;
+		if (!rc)
+			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return rc && rc != MDB_NOTFOUND ? (rc == MDB_MAP_FULL ? -EOVERFLOW : mdb_error(rc)) : n;
+}
+
+/* One transaction of moving: how many entries it moved. */
+static int move_part(struct index *ix)
+{
+	MDB_txn *txn = NULL;
+	struct meta m;
+	int n = 0, r = mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+
+	if (r < 0)
+		return r;
+	r = index_meta_get(ix, txn, &m);
+	if (!r)
+		r = n = move_some(ix, txn, &m, ix->blocks, &ix->moved[0]);
+	if (r >= 0) {
+		r = move_some(ix, txn, &m, ix->pieces, &ix->moved[1]);
+		n += r > 0 ? r : 0;
+	}
+	if (r >= 0 && n)
+		r = index_meta_put(ix, txn, &m);
+	if (r < 0 || !n) {
+		mdb_txn_abort(txn);
+		return r < 0 ? r : 0;
+	}
+	int rc = mdb_txn_commit(txn);
+	return rc ? mdb_error(rc) : n;
+}
+
+/* Are so many few beside what is there? */
+static int are_few(struct index *ix, size_t n, bool *few)
+{
+	size_t sum = 0, large, recent;
+	MDB_txn *txn = NULL;
+	int r = !ix->env ? -EIO : mdb_error(mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn));
+
+	if (r < 0)
+		return r;
+	r = counts(ix, txn, ix->blocks, &large, &recent);
+	sum += large;
+	if (!r)
+		r = counts(ix, txn, ix->pieces, &large, &recent);
+	sum += large;
+	mdb_txn_abort(txn);
+	*few = n < sum / RECENT_SHARE;
+	return r;
+}
+
 int index_commit(struct index *ix, const struct pending *batch,
 		 const struct mark covered[LOGS])
 {
 	size_t from = 0, to;
+	bool few = false;
 	MDB_envinfo info;
 	int r;
 
 	pthread_mutex_lock(&ix->write);
 	index_inside++;
+	r = are_few(ix, batch->n, &few);
+	if (r < 0)
+		goto out;
 	do {
 		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
-		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL);
+		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL, few);
 		if (r == -EOVERFLOW) {
 			r = mdb_error(mdb_env_info(ix->env, &info));
 			if (!r)
@@ -200,6 +328,20 @@ int index_commit(struct index *ix, const struct pending *batch,
 			goto out;
 		from = to;
 	} while (from < batch->n);
+	r = 0;
+	/* As many as came, and some. */
+	for (size_t moved = 0; few && moved <= batch->n; moved += (size_t)r) {
+		r = move_part(ix);
+		if (r <= 0)
+			break;
+	}
+	/* If there is no room for that, it is for another time. */
+	if (r == -ENOSPC || r == -EDQUOT || r == -EFBIG || r == -EOVERFLOW) {
+		index_anew(ix);
+		r = ix->env ? 0 : -EIO;
+	}
+	if (r < 0)
+		goto out;
 	r = index_check_length(ix, true);
 out:
 	if (r < 0)
@@ -218,7 +360,7 @@ static int drop(struct index *ix, MDB_txn *txn, const uint8_t *name, size_t name
 	MDB_val value;
 	int rc, r;
 
-	rc = mdb_get(txn, table, &key, &value);
+	rc = index_entry_get(ix, txn, &table, &key, &value);
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	r = rc ? mdb_error(rc) : index_place_get(&value, &now);
