@@ -48,6 +48,7 @@ struct index {
 		size_t size;
 	} moved[2]; /* up to where the recent ones were moved last */
 	struct index_snap last; /* what the last writing transaction left */
+	uint8_t *sound; /* of its pages, in a transaction that writes */
 	uint64_t last_sum;      /* index_view_sum() of it; of no use if `last` is not known */
 	unsigned turn;          /* atomic: which reader to wait for */
 	struct reader readers[READERS];

@@ -18,6 +18,7 @@ int index_view_begin(struct index_view *v, const uint8_t *file, size_t len,
 {
 	struct meta_page m;
 
+	v->sound = NULL;
 	v->page_size = index_page_size(file, len);
 	if (!v->page_size || !index_meta_at(file, len, v->page_size, transaction & 1, &m))
 		return ERR_CORRUPT;
@@ -242,7 +243,13 @@ static const uint8_t *sound_page(const struct index_view *v, uint64_t number, bo
 {
 	const uint8_t *page = page_at(v, number, leaf, n);
 
-	return page && index_page_nodes(page, v->page_size, number) == *n ? page : NULL;
+	if (!page || (v->sound && v->sound[number / 8] & 1u << number % 8))
+		return page;
+	if (index_page_nodes(page, v->page_size, number) != *n)
+		return NULL;
+	if (v->sound)
+		v->sound[number / 8] |= (uint8_t)(1u << number % 8);
+	return page;
 }
 
 /* The same of a page, and of the first one on each of the levels below it, from which
@@ -263,7 +270,7 @@ static bool sound_edge(const struct index_view *v, uint64_t number, unsigned lev
 }
 
 int index_view_path(const struct index_view *v, const struct index_tree *t, const void *key,
-		    size_t key_size, int neighbours)
+		    size_t key_size, bool neighbours)
 {
 	uint64_t number = t->root;
 	struct index_node node;

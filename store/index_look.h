@@ -11,6 +11,7 @@
 #ifndef STORE_INDEX_LOOK_H
 #define STORE_INDEX_LOOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ struct index_view {
 	const uint8_t *file;
 	uint64_t pages; /* that are in use, and inside the file */
 	uint64_t last_page;
+	uint8_t *sound; /* a bit a page: index_view_path() found it so; NULL: not noted */
 	uint32_t page_size;
 	struct index_tree free, main;
 };
@@ -59,7 +61,7 @@ int index_view_after(const struct index_view *v, const struct index_tree *t,
  * that, from the root on?  To take one out it looks at their neighbours, too.
  */
 int index_view_path(const struct index_view *v, const struct index_tree *t, const void *key,
-		    size_t key_size, int neighbours);
+		    size_t key_size, bool neighbours);
 
 /*
  * A sum of what a writer believes beside that: where the trees begin, where the file

@@ -7,6 +7,7 @@
 #include "store/index_internal.h"
 #include "store/index_pages.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -138,6 +139,12 @@ int index_collect(struct index *ix, const struct index_snap *snap, MDB_dbi table
 	return r < 0 ? r : out->failed ? -ENOMEM : 0;
 }
 
+static void forget_sound(struct index *ix)
+{
+	free(ix->sound);
+	ix->sound = ix->last.view.sound = NULL;
+}
+
 int index_write_begin(struct index *ix, MDB_txn **out)
 {
 	MDB_txn *txn = NULL;
@@ -155,6 +162,11 @@ int index_write_begin(struct index *ix, MDB_txn **out)
 		r = take_last(ix, id, &sum);
 		if (!r && ours && sum != before)
 			r = ERR_CORRUPT;
+		/* From here on each page is looked at once. */
+		ix->sound = r < 0 ? NULL : calloc(1, ix->last.view.pages / 8 + 1);
+		if (!r && !ix->sound)
+			r = -ENOMEM;
+		ix->last.view.sound = ix->sound;
 		/* LMDB looks the tables up by itself. */
 		for (int i = 0; !r && i < TREES; i++)
 			r = index_view_path(&ix->last.view, &ix->last.view.main,
@@ -169,6 +181,7 @@ int index_write_begin(struct index *ix, MDB_txn **out)
 					    3, false);
 	}
 	if (r < 0) {
+		forget_sound(ix);
 		mdb_txn_abort(txn);
 		return r;
 	}
@@ -180,6 +193,7 @@ int index_write_end(struct index *ix, MDB_txn *txn, int r)
 {
 	uint64_t id = mdb_txn_id(txn);
 
+	forget_sound(ix);
 	if (r) {
 		mdb_txn_abort(txn);
 		return r;

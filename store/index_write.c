@@ -255,7 +255,7 @@ static int move_part(struct index *ix)
 	if (r >= 0 && n)
 		r = index_meta_put(ix, txn, &m);
 	if (r < 0 || !n) {
-		mdb_txn_abort(txn);
+		(void)index_write_end(ix, txn, -ECANCELED);
 		return r < 0 ? r : 0;
 	}
 	r = index_write_end(ix, txn, 0);
@@ -364,7 +364,7 @@ static int drop_part(struct index *ix, const struct pending *batch, size_t from,
 	if (r >= 0 && n)
 		r = index_meta_put(ix, txn, &m);
 	if (r < 0 || !n) {
-		mdb_txn_abort(txn);
+		(void)index_write_end(ix, txn, -ECANCELED);
 		return r < 0 ? r : 0;
 	}
 	r = index_write_end(ix, txn, 0);
