@@ -22,7 +22,9 @@
 #define VALUE_SIZE    17
 
 struct pins {
-	MDB_env *env;
+	MDB_env *env; /* NULL: LMDB gave up, and could not be opened anew */
+	char *dir;
+	bool write;
 	MDB_dbi dbi;
 	pthread_mutex_t lock; /* one transaction at a time is plenty */
 };
@@ -67,6 +69,27 @@ static int open_table(struct pins *p, bool write, bool create)
 	return mdb_error(mdb_txn_commit(txn));
 }
 
+/*
+ * Begin a transaction.  Once LMDB could not write its meta page it refuses everything,
+ * reading too, until it is opened again; what was committed is there.  Under the lock.
+ */
+static int begin(struct pins *p, unsigned flags, MDB_txn **out)
+{
+	int rc = p->env ? mdb_txn_begin(p->env, NULL, flags, out) : MDB_PANIC;
+
+	if (rc != MDB_PANIC)
+		return rc;
+	if (p->env)
+		mdb_env_close(p->env);
+	p->env = NULL;
+	if (!map_env(p, p->dir, p->write ? 0 : MDB_RDONLY) && !open_table(p, false, false))
+		return mdb_txn_begin(p->env, NULL, flags, out);
+	if (p->env)
+		mdb_env_close(p->env);
+	p->env = NULL;
+	return EIO;
+}
+
 static int open_in(struct pins **out, const char *dir, bool write, bool create)
 {
 	struct pins *p = calloc(1, sizeof *p);
@@ -75,7 +98,9 @@ static int open_in(struct pins **out, const char *dir, bool write, bool create)
 	if (!p)
 		return -ENOMEM;
 	pthread_mutex_init(&p->lock, NULL);
-	r = map_env(p, dir, write ? 0 : MDB_RDONLY);
+	p->write = write;
+	p->dir = strdup(dir);
+	r = p->dir ? map_env(p, dir, write ? 0 : MDB_RDONLY) : -ENOMEM;
 	if (!r)
 		r = open_table(p, write, create);
 	if (r < 0) {
@@ -113,6 +138,7 @@ void pins_close(struct pins *p)
 	if (p->env)
 		mdb_env_close(p->env);
 	pthread_mutex_destroy(&p->lock);
+	free(p->dir);
 	free(p);
 }
 
@@ -160,7 +186,7 @@ int pins_add(struct pins *p, const struct cid *cid, enum pin_mode mode, const ch
 		value[i] = (uint8_t)(check >> (8 * i));
 
 	pthread_mutex_lock(&p->lock);
-	rc = mdb_txn_begin(p->env, NULL, 0, &txn);
+	rc = begin(p, 0, &txn);
 	if (!rc) {
 		rc = mdb_put(txn, p->dbi, &k, &v, 0);
 		if (rc)
@@ -218,7 +244,7 @@ int pins_remove(struct pins *p, const struct cid *cid, const char *name)
 	int rc, count = 0;
 
 	pthread_mutex_lock(&p->lock);
-	rc = mdb_txn_begin(p->env, NULL, 0, &txn);
+	rc = begin(p, 0, &txn);
 	if (rc)
 		goto out;
 	rc = mdb_cursor_open(txn, p->dbi, &c);
@@ -256,7 +282,7 @@ int pins_has(struct pins *p, const struct cid *cid)
 	int rc;
 
 	pthread_mutex_lock(&p->lock);
-	rc = mdb_txn_begin(p->env, NULL, MDB_RDONLY, &txn);
+	rc = begin(p, MDB_RDONLY, &txn);
 	if (!rc)
 		rc = mdb_cursor_open(txn, p->dbi, &c);
 	if (!rc) {
@@ -278,7 +304,7 @@ static int copy_all(struct pins *p, struct buf *out)
 	int rc;
 
 	pthread_mutex_lock(&p->lock);
-	rc = mdb_txn_begin(p->env, NULL, MDB_RDONLY, &txn);
+	rc = begin(p, MDB_RDONLY, &txn);
 	if (!rc)
 		rc = mdb_cursor_open(txn, p->dbi, &c);
 	while (!rc && !(rc = mdb_cursor_get(c, &k, &v, MDB_NEXT))) {

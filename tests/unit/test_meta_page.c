@@ -4,6 +4,7 @@
  */
 #include "fs/folder_internal.h"
 #include "store/error.h"
+#include "store/pin.h"
 #include "store/store.h"
 #include "tests/scratch.h"
 
@@ -134,6 +135,38 @@ static void writing_goes_on_when_there_is_room_again(void **state)
 	assert_int_equal(store_close(s), 0);
 }
 
+static void pins_are_read_and_kept_when_their_table_could_not_be_written(void **state)
+{
+	struct block *one = text("one"), *two = text("two");
+	struct cid a = { .version = 1, .codec = CODEC_RAW, .hash = one->name };
+	struct cid b = { .version = 1, .codec = CODEC_RAW, .hash = two->name };
+	struct pins *p;
+
+	assert_int_equal(pins_create(&p, dir), 0);
+	assert_int_equal(pins_add(p, &a, PIN_DIRECT, ""), 0);
+	for (int error = EIO; error; error = error == EIO ? ENOSPC : 0) {
+		meta_error = error;
+		assert_int_equal(pins_add(p, &b, PIN_DIRECT, ""), -error);
+		assert_int_equal(pins_has(p, &a), 1);
+		assert_int_equal(pins_has(p, &b), 0);
+		meta_error = 0;
+		assert_int_equal(pins_add(p, &b, PIN_DIRECT, ""), 0);
+		assert_int_equal(pins_has(p, &b), 1);
+		meta_error = error;
+		assert_int_equal(pins_remove(p, &b, NULL), -error);
+		assert_int_equal(pins_has(p, &b), 1);
+		meta_error = 0;
+		assert_int_equal(pins_remove(p, &b, NULL), 1);
+	}
+	pins_close(p);
+	assert_int_equal(pins_open(&p, dir, false), 0);
+	assert_int_equal(pins_has(p, &a), 1);
+	assert_int_equal(pins_has(p, &b), 0);
+	pins_close(p);
+	block_unref(one);
+	block_unref(two);
+}
+
 static int make_file(struct folder *f, const char *name)
 {
 	const struct folder_caller me = { 0 };
@@ -187,6 +220,8 @@ int main(void)
 						 set_up, tear_down),
 		cmocka_unit_test_setup_teardown(writing_goes_on_when_there_is_room_again,
 						 set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    pins_are_read_and_kept_when_their_table_could_not_be_written, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_folder_is_read_when_its_table_cannot_be_written,
 						 set_up, tear_down),
 	};
