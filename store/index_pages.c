@@ -1,11 +1,11 @@
 #include "store/index_pages.h"
 
 #include "store/error.h"
+#include "store/xxh3.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #define PAGE_HEAD  16
 #define PAGE_MIN   512
