@@ -13,7 +13,7 @@
 
 #define MAP_BYTES     (sizeof(size_t) > 4 ? (size_t)64 << 30 : (size_t)1 << 30)
 #define MAP_BYTES_MIN ((size_t)64 << 20)
-#define EACH_BATCH    (64u << 10) /* bytes of names between two calls back */
+#define EACH_BATCH    1024u /* names between two calls back */
 
 /* The map is only address space, but some processes have little of it (and
  * valgrind calls that EINVAL). */
@@ -94,13 +94,29 @@ int index_entry_get(const struct index *ix, MDB_txn *txn, MDB_dbi *table, MDB_va
 	return mdb_get(txn, recent, key, value);
 }
 
-static int meta_get_one(struct index *ix, MDB_txn *txn, int log, struct meta *out)
+/* A value of a table: 1, 0, or an error. */
+static int look_up(struct index *ix, MDB_txn *txn, const struct index_snap *snap,
+		   MDB_dbi table, MDB_val *key, MDB_val *value)
+{
+	if (!snap || !INDEX_FORM_KNOWN) {
+		int rc = mdb_get(txn, table, key, value);
+		return !rc ? 1 : rc == MDB_NOTFOUND ? 0 : mdb_error(rc);
+	}
+	const uint8_t *data = NULL;
+	int r = index_view_get(&snap->view, &snap->trees[index_tree_of(ix, table)],
+			       key->mv_data, key->mv_size, &data, &value->mv_size);
+	value->mv_data = (void *)data;
+	return r;
+}
+
+static int meta_get_one(struct index *ix, MDB_txn *txn, const struct index_snap *snap,
+			int log, struct meta *out)
 {
 	MDB_val key = { strlen(index_meta_keys[log]), (void *)index_meta_keys[log] }, value;
-	int rc = mdb_get(txn, ix->meta, &key, &value);
+	int r = look_up(ix, txn, snap, ix->meta, &key, &value);
 
-	if (rc)
-		return mdb_error(rc);
+	if (r <= 0)
+		return r < 0 ? r : ERR_CORRUPT;
 	struct cursor in = cursor_over(value.mv_data, value.mv_size);
 	out->covered[log].segment = cursor_u32le(&in);
 	out->covered[log].offset = cursor_u32le(&in);
@@ -108,17 +124,18 @@ static int meta_get_one(struct index *ix, MDB_txn *txn, int log, struct meta *ou
 	return cursor_done(&in) && out->covered[log].offset % 8 == 0 ? 0 : ERR_CORRUPT;
 }
 
-int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out)
+int index_meta_get(struct index *ix, MDB_txn *txn, const struct index_snap *snap,
+		   struct meta *out)
 {
 	MDB_val key = { 3, "sum" }, value;
-	int r = meta_get_one(ix, txn, LOG_KEEP, out);
+	int r = meta_get_one(ix, txn, snap, LOG_KEEP, out);
 
 	if (!r)
-		r = meta_get_one(ix, txn, LOG_CACHE, out);
+		r = meta_get_one(ix, txn, snap, LOG_CACHE, out);
 	if (!r)
-		r = mdb_error(mdb_get(txn, ix->meta, &key, &value));
-	if (r < 0)
-		return r;
+		r = look_up(ix, txn, snap, ix->meta, &key, &value);
+	if (r <= 0)
+		return r < 0 ? r : ERR_CORRUPT;
 	struct cursor in = cursor_over(value.mv_data, value.mv_size);
 	out->sum = cursor_u64le(&in);
 	return cursor_done(&in) ? 0 : ERR_CORRUPT;
@@ -157,7 +174,7 @@ static int open_tables(struct index *ix)
 	if (!r)
 		r = mdb_error(mdb_dbi_open(txn, "recent-pieces", 0, &ix->recent_pieces));
 	if (!r)
-		r = index_meta_get(ix, txn, &m);
+		r = index_meta_get(ix, txn, NULL, &m);
 	if (!r && INDEX_FORM_KNOWN && sum != m.sum)
 		r = ERR_CORRUPT;
 	if (r < 0) {
@@ -165,7 +182,8 @@ static int open_tables(struct index *ix)
 		return r;
 	}
 	/* A commit keeps the handles, even of a read transaction. */
-	return mdb_error(mdb_txn_commit(txn));
+	r = mdb_error(mdb_txn_commit(txn));
+	return r || ix->flags & MDB_RDONLY ? r : index_last(ix);
 }
 
 /* Before LMDB reads the file, which it believes. */
@@ -260,10 +278,12 @@ void index_close(struct index *ix)
 	for (int i = 0; i < READERS; i++) {
 		if (ix->readers[i].txn)
 			mdb_txn_abort(ix->readers[i].txn);
+		index_snap_release(&ix->readers[i].snap);
 		pthread_mutex_destroy(&ix->readers[i].lock);
 	}
 	if (ix->env)
 		mdb_env_close(ix->env);
+	index_snap_release(&ix->last);
 	pthread_mutex_destroy(&ix->write);
 	free(ix->dir);
 	free(ix);
@@ -286,6 +306,7 @@ void index_anew(struct index *ix)
 		if (ix->readers[i].txn)
 			mdb_txn_abort(ix->readers[i].txn);
 		ix->readers[i].txn = NULL;
+		ix->readers[i].snap.known = false;
 	}
 	mdb_env_info(ix->env, &info);
 	mdb_env_close(ix->env);
@@ -314,10 +335,28 @@ int index_resize(struct index *ix, size_t bytes)
 	return mdb_error(rc);
 }
 
+/* See what a reader's transaction sees. */
+static int take_snap(struct index *ix, struct reader *rd)
+{
+	uint64_t id = mdb_txn_id(rd->txn);
+	bool known = rd->snap.known && rd->snap.transaction == id;
+	int r = index_snap_take(ix, &rd->snap, id);
+
+	if (r < 0 || known || !INDEX_FORM_KNOWN)
+		return r;
+	/* Not before the transaction after it has ended does another one write over the
+	 * meta page that was read here. */
+	mdb_txn_reset(rd->txn);
+	rd->snap.known = !mdb_txn_renew(rd->txn) && mdb_txn_id(rd->txn) == id;
+	return rd->snap.known ? 0 : -EAGAIN;
+}
+
 /* Begin to read: 0, and a reader that read_end() takes back; or an error. */
 static int read_begin(struct index *ix, struct reader **out)
 {
-	for (bool waited = false;;) {
+	bool waited = false;
+
+	for (unsigned tries = 0;;) {
 		unsigned first = __atomic_fetch_add(&ix->turn, 1, __ATOMIC_RELAXED);
 		struct reader *rd = NULL;
 		int rc;
@@ -337,10 +376,13 @@ static int read_begin(struct index *ix, struct reader **out)
 		index_inside++;
 		rc = rd->txn ? mdb_txn_renew(rd->txn)
 			     : mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &rd->txn);
-		if (!rc) {
+		int r = rc ? 0 : take_snap(ix, rd);
+		if (!rc && !r) {
 			*out = rd;
 			return 0;
 		}
+		if (!rc)
+			mdb_txn_reset(rd->txn);
 		index_inside--;
 		pthread_mutex_unlock(&rd->lock);
 		if (rc == MDB_PANIC && !waited) {
@@ -350,12 +392,17 @@ static int read_begin(struct index *ix, struct reader **out)
 			waited = true;
 			continue;
 		}
+		/* Nobody writes that often. */
+		if (r < 0 && (r != -EAGAIN || ++tries == TRIES))
+			return r == -EAGAIN ? ERR_CORRUPT : r;
+		if (r < 0)
+			continue;
 		if (rc != MDB_MAP_RESIZED)
 			return mdb_error(rc);
 		/* The writer, another process, has taken more: do the same. */
-		rc = index_resize(ix, 0);
-		if (rc < 0)
-			return rc;
+		r = index_resize(ix, 0);
+		if (r < 0)
+			return r;
 	}
 }
 
@@ -391,12 +438,11 @@ int index_find(struct index *ix, const struct record_name *name, struct place *o
 	if (r < 0)
 		return r;
 	MDB_dbi table = index_table_of(ix, name->piece, name->log);
-	int rc = index_entry_get(ix, rd->txn, &table, &key, &value);
-	if (rc == MDB_NOTFOUND)
-		r = 0;
-	else if (rc)
-		r = mdb_error(rc);
-	else
+	MDB_dbi recent = index_recent_of(ix, table);
+	r = look_up(ix, rd->txn, &rd->snap, table, &key, &value);
+	if (!r && recent != table)
+		r = look_up(ix, rd->txn, &rd->snap, recent, &key, &value);
+	if (r > 0)
 		r = index_place_get(&value, out) < 0 ? ERR_CORRUPT : 1;
 	if (r == 1)
 		out->log = name->log;
@@ -412,7 +458,7 @@ int index_covered(struct index *ix, struct mark out[LOGS])
 
 	if (r < 0)
 		return r;
-	r = index_meta_get(ix, rd->txn, &m);
+	r = index_meta_get(ix, rd->txn, &rd->snap, &m);
 	read_end(rd);
 	if (!r)
 		memcpy(out, m.covered, sizeof m.covered);
@@ -420,10 +466,11 @@ int index_covered(struct index *ix, struct mark out[LOGS])
 }
 
 /* Copy names and places behind `last` (empty: from the start) into `out`, as
- * name size | name | place; up to EACH_BATCH bytes. */
+ * index_collect() does; up to EACH_BATCH of them. */
 static int collect(struct index *ix, MDB_dbi table, const uint8_t *last, size_t last_size,
 		   struct buf *out)
 {
+	size_t n = EACH_BATCH;
 	MDB_val key = { last_size, (void *)last }, value;
 	MDB_cursor *cursor = NULL;
 	struct reader *rd = NULL;
@@ -431,14 +478,18 @@ static int collect(struct index *ix, MDB_dbi table, const uint8_t *last, size_t 
 
 	if (r < 0)
 		return r;
-	int rc = mdb_cursor_open(rd->txn, table, &cursor);
-	if (rc)
+	int rc = 0;
+	if (INDEX_FORM_KNOWN)
+		r = index_collect(ix, &rd->snap, table, last, last_size, n, out);
+	else
+		rc = mdb_cursor_open(rd->txn, table, &cursor);
+	if (!cursor)
 		goto out;
 	rc = mdb_cursor_get(cursor, &key, &value, last_size ? MDB_SET_RANGE : MDB_FIRST);
 	if (!rc && last_size && key.mv_size == last_size &&
 	    !memcmp(key.mv_data, last, last_size))
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-	while (!rc && out->len < EACH_BATCH && !out->failed) {
+	while (!rc && n-- && !out->failed) {
 		if (key.mv_size > RECORD_NAME_MAX || value.mv_size != PLACE_SIZE) {
 			r = ERR_CORRUPT;
 			break;
@@ -539,24 +590,23 @@ int index_stat(struct index *ix, struct index_stat *out)
 {
 	struct reader *rd = NULL;
 	struct stat st;
-	MDB_stat blocks, pieces, cached = { 0 }, recent[2] = { 0 };
+	uint64_t entries[5] = { 0 };
 	struct meta m;
 	int fd, r;
 
 	r = read_begin(ix, &rd);
 	if (r < 0)
 		return r;
-	r = mdb_error(mdb_stat(rd->txn, ix->blocks, &blocks));
+	const MDB_dbi tables[] = { ix->blocks, ix->pieces, ix->cached, ix->recent_blocks,
+				   ix->recent_pieces };
+	for (int i = 0; i < 5 && !r; i++) {
+		MDB_stat count = { .ms_entries = rd->snap.trees[i].entries };
+		if (!INDEX_FORM_KNOWN)
+			r = mdb_error(mdb_stat(rd->txn, tables[i], &count));
+		entries[i] = count.ms_entries;
+	}
 	if (!r)
-		r = mdb_error(mdb_stat(rd->txn, ix->pieces, &pieces));
-	if (!r)
-		r = mdb_error(mdb_stat(rd->txn, ix->cached, &cached));
-	if (!r)
-		r = mdb_error(mdb_stat(rd->txn, ix->recent_blocks, &recent[0]));
-	if (!r)
-		r = mdb_error(mdb_stat(rd->txn, ix->recent_pieces, &recent[1]));
-	if (!r)
-		r = index_meta_get(ix, rd->txn, &m);
+		r = index_meta_get(ix, rd->txn, &rd->snap, &m);
 	read_end(rd);
 	if (!r)
 		r = mdb_error(mdb_env_get_fd(ix->env, &fd));
@@ -564,9 +614,9 @@ int index_stat(struct index *ix, struct index_stat *out)
 		r = -errno;
 	if (r < 0)
 		return r;
-	*out = (struct index_stat){ .blocks = blocks.ms_entries + recent[0].ms_entries,
-				    .pieces = pieces.ms_entries + recent[1].ms_entries,
-				    .cached = cached.ms_entries,
+	*out = (struct index_stat){ .blocks = entries[TREE_BLOCKS] + entries[TREE_RECENT_BLOCKS],
+				    .pieces = entries[TREE_PIECES] + entries[TREE_RECENT_PIECES],
+				    .cached = entries[TREE_CACHED],
 				    .bytes = m.bytes[LOG_KEEP],
 				    .cached_bytes = m.bytes[LOG_CACHE],
 				    .disk = (uint64_t)st.st_blocks * 512 };

@@ -12,7 +12,7 @@
  * place "covered" is in the index, unless it was dropped.  A process opens one index at most once.
  *
  * Any thread may call; each call is a transaction of its own, and short.
- * Beside the errors named, all return ERR_CORRUPT if LMDB finds its file
+ * Beside the errors named, all return ERR_CORRUPT if the file is found to be
  * damaged, or an errno.
  */
 #ifndef STORE_INDEX_H
@@ -45,8 +45,8 @@ void index_close(struct index *ix); /* NULL is allowed */
 int index_check(struct index *ix);
 
 /*
- * LMDB believes its file: what is damaged after it was looked at may end in a bus
- * error, a failed assertion or worse inside these functions.  From here on such
+ * LMDB believes its file: what is damaged just after it was looked at, or cut off, may
+ * end in a bus error or a failed assertion inside these functions.  From here on such
  * an end writes `last_words` to standard error (a text that lives for ever) and
  * exits with 1.  Other crashes take their course.
  */

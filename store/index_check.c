@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TRIES 100 /* to see one moment of an index that is being written */
-
 _Thread_local volatile int index_inside;
 
 int index_head_check_file(int fd)
@@ -97,7 +95,7 @@ int index_check(struct index *ix)
 	index_inside++;
 	r = index_check_begin(ix, &txn, &sum);
 	if (!r) {
-		r = index_meta_get(ix, txn, &m);
+		r = index_meta_get(ix, txn, NULL, &m);
 		if (!r && INDEX_FORM_KNOWN && sum != m.sum)
 			r = ERR_CORRUPT;
 		mdb_txn_abort(txn);

@@ -2,8 +2,9 @@
 #ifndef STORE_INDEX_INTERNAL_H
 #define STORE_INDEX_INTERNAL_H
 
-#include "store/mdb_error.h"
 #include "store/index.h"
+#include "store/index_look.h"
+#include "store/mdb_error.h"
 
 #include <lmdb.h>
 #include <pthread.h>
@@ -13,11 +14,26 @@
 #define META_SIZE     16
 /* Readers at one time; more threads wait, for microseconds. */
 #define READERS 8
+#define TRIES 100 /* to see one moment of an index that is being written */
+
+/* The tables, in the order of index_table_names. */
+enum { TREE_BLOCKS, TREE_PIECES, TREE_CACHED, TREE_RECENT_BLOCKS, TREE_RECENT_PIECES, TREE_META, TREES };
+
+/* What a transaction sees, read without LMDB (index_look.h). */
+struct index_snap {
+	void *map; /* of the file, `mapped` bytes; NULL: not yet */
+	size_t mapped;
+	bool known; /* the rest is of `transaction` */
+	uint64_t transaction;
+	struct index_view view;
+	struct index_tree trees[TREES];
+};
 
 /* A read transaction that is kept, reset, between uses. */
 struct reader {
 	pthread_mutex_t lock;
 	MDB_txn *txn;
+	struct index_snap snap;
 };
 
 struct index {
@@ -31,7 +47,10 @@ struct index {
 		uint8_t key[RECORD_NAME_MAX];
 		size_t size;
 	} moved[2]; /* up to where the recent ones were moved last */
-	unsigned turn;         /* atomic: which reader to wait for */
+	struct index_snap last; /* what the last writing transaction left */
+	uint8_t *sound; /* of its pages, in a transaction that writes */
+	uint64_t last_sum;      /* index_view_sum() of it; of no use if `last` is not known */
+	unsigned turn;          /* atomic: which reader to wait for */
 	struct reader readers[READERS];
 };
 
@@ -54,6 +73,37 @@ void index_on_assert(MDB_env *env, const char *text);
  */
 void index_anew(struct index *ix);
 
+extern const char *const index_table_names[TREES];
+int index_tree_of(const struct index *ix, MDB_dbi table);
+
+/*
+ * See what transaction `id` left, while its pages are not used again.  0; ERR_CORRUPT;
+ * -EAGAIN: two others ended since, and its meta page is another's.  It is only certain
+ * that this was not just being written if the last transaction is still `id` then.
+ */
+int index_snap_take(struct index *ix, struct index_snap *snap, uint64_t id);
+void index_snap_release(struct index_snap *snap);
+
+/* Up to `n` entries of a table behind the name `last` (`last_size` 0: from the first),
+ * appended to `out` as name size | name | place.  0, ERR_CORRUPT or -ENOMEM. */
+struct buf;
+int index_collect(struct index *ix, const struct index_snap *snap, MDB_dbi table,
+		  const uint8_t *last, size_t last_size, size_t n, struct buf *out);
+
+/* Note what is there, which was looked through, for the first index_write_begin(). */
+int index_last(struct index *ix);
+
+/*
+ * Begin and end a transaction that writes.  The pages that LMDB will believe are
+ * those that the last one left, or it is ERR_CORRUPT; those of an entry are looked at
+ * before it is put (index_path()).  The end commits if `r` is 0, and returns `r` or
+ * an error of the commit (-EOVERFLOW: the map is full).
+ */
+int index_write_begin(struct index *ix, MDB_txn **out);
+int index_write_end(struct index *ix, MDB_txn *txn, int r);
+/* Before index_entry_put() or, with `gone`, index_entry_del(). */
+int index_path(struct index *ix, MDB_dbi table, const MDB_val *key, bool gone);
+
 /* Begin to read a state all pages of which are sound; *sum of its entries. */
 int index_check_begin(struct index *ix, MDB_txn **out, uint64_t *sum);
 
@@ -68,7 +118,9 @@ int index_check_length(struct index *ix, bool extend);
 /* Change the size of the map; 0: to what another process has made of it. */
 int index_resize(struct index *ix, size_t bytes);
 
-int index_meta_get(struct index *ix, MDB_txn *txn, struct meta *out);
+/* `snap`: of the same transaction; NULL if LMDB may be asked. */
+int index_meta_get(struct index *ix, MDB_txn *txn, const struct index_snap *snap,
+		   struct meta *out);
 int index_meta_put(struct index *ix, MDB_txn *txn, struct meta *m);
 
 /*

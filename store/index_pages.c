@@ -1,45 +1,9 @@
-#include "store/index_pages.h"
+#include "store/index_pages_internal.h"
 
 #include "store/error.h"
 #include "store/xxh3.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define PAGE_HEAD  16
-#define PAGE_MIN   512
-#define PAGE_MAX   32768 /* so that `lower` and `upper` have room in 16 bits */
-#define META_MAGIC 0xBEEFC0DEu
-#define VERSION    1
-#define DEPTH_MAX  32
-#define KEY_MAX    511
-#define NO_ROOT    UINT64_MAX
-#define MAP_MAX    ((uint64_t)1 << 47)
-
-/* Flags of pages, nodes and trees. */
-#define BRANCH	    0x01
-#define LEAF	    0x02
-#define OVERFLOW    0x04
-#define META	    0x08
-#define DIRTY	    0x10 /* has no meaning on disk */
-#define NODE_BIG    0x01
-#define NODE_TABLE  0x02
-#define INTEGER_KEY 0x08
-
-/* As they lie in the file, in the machine's order. */
-struct tree {
-	uint32_t pad;
-	uint16_t flags, depth;
-	uint64_t branches, leaves, overflows, entries, root;
-};
-struct meta_page {
-	uint32_t magic, version;
-	uint64_t address, map_size;
-	struct tree free, main; /* free.pad: the size of a page */
-	uint64_t last_page, transaction;
-};
-_Static_assert(sizeof(struct tree) == 48 && sizeof(struct meta_page) == 136, "as LMDB has them");
 
 struct walk {
 	const uint8_t *file;
@@ -48,29 +12,6 @@ struct walk {
 	uint64_t transaction;
 	uint8_t *seen; /* a bit a page */
 };
-
-/* What a node in a leaf holds. */
-struct node {
-	const uint8_t *key, *value;
-	size_t key_size, value_size;
-	unsigned flags;
-};
-
-static uint16_t u16(const uint8_t *p)
-{
-	uint16_t n;
-
-	memcpy(&n, p, sizeof n);
-	return n;
-}
-
-static uint64_t u64(const uint8_t *p)
-{
-	uint64_t n;
-
-	memcpy(&n, p, sizeof n);
-	return n;
-}
 
 uint64_t index_entry_sum(const char *table, const void *key, size_t key_size,
 			 const void *value, size_t value_size)
@@ -81,8 +22,7 @@ uint64_t index_entry_sum(const char *table, const void *key, size_t key_size,
 	return XXH3_64bits_withSeed(value, value_size, seed);
 }
 
-/* Meta page `i`, if it is one. */
-static bool meta_at(const uint8_t *head, size_t len, uint32_t page_size, unsigned i,
+bool index_meta_at(const uint8_t *head, size_t len, uint32_t page_size, unsigned i,
 		    struct meta_page *out)
 {
 	size_t at = (size_t)i * page_size;
@@ -97,7 +37,7 @@ static bool meta_at(const uint8_t *head, size_t len, uint32_t page_size, unsigne
 	       out->last_page < MAP_MAX / page_size && out->map_size <= MAP_MAX;
 }
 
-static uint32_t page_size_of(const uint8_t *head, size_t len)
+uint32_t index_page_size(const uint8_t *head, size_t len)
 {
 	struct meta_page m;
 	uint32_t size;
@@ -111,11 +51,11 @@ static uint32_t page_size_of(const uint8_t *head, size_t len)
 
 int index_head_check(const uint8_t *head, size_t len, uint64_t size)
 {
-	uint32_t page_size = page_size_of(head, len);
+	uint32_t page_size = index_page_size(head, len);
 	struct meta_page a, b;
 
-	if (!page_size || !meta_at(head, len, page_size, 0, &a) ||
-	    !meta_at(head, len, page_size, 1, &b))
+	if (!page_size || !index_meta_at(head, len, page_size, 0, &a) ||
+	    !index_meta_at(head, len, page_size, 1, &b))
 		return ERR_CORRUPT;
 	/* They are written in turn, the first one by transaction 1. */
 	if (a.transaction & 1 || (b.transaction && !(b.transaction & 1)))
@@ -136,8 +76,8 @@ static const uint8_t *take(struct walk *w, uint64_t number)
 }
 
 /* A value that is too long for its leaf lies in pages of its own. */
-static int take_overflow(struct walk *w, struct tree *found, uint64_t number,
-			 struct node *node)
+static int take_overflow(struct walk *w, struct index_tree *found, uint64_t number,
+			 struct index_node *node)
 {
 	uint64_t n = (node->value_size + PAGE_HEAD + w->page_size - 1) / w->page_size;
 	const uint8_t *page = take(w, number);
@@ -156,14 +96,13 @@ static int take_overflow(struct walk *w, struct tree *found, uint64_t number,
 	return 0;
 }
 
-/* The bounds of a page of a tree: how many nodes it has, or 0 if it is none. */
-static unsigned page_nodes(const struct walk *w, const uint8_t *page, uint64_t number)
+unsigned index_page_nodes(const uint8_t *page, uint32_t page_size, uint64_t number)
 {
 	unsigned flags = u16(page + 10) & ~DIRTY, lower = u16(page + 12),
 		 upper = u16(page + 14), used = 0, n;
 
 	if (u64(page) != number || (flags != BRANCH && flags != LEAF) ||
-	    lower < PAGE_HEAD || lower % 2 || lower > upper || upper > w->page_size)
+	    lower < PAGE_HEAD || lower % 2 || lower > upper || upper > page_size)
 		return 0;
 	n = (lower - PAGE_HEAD) / 2;
 	for (unsigned i = 0; i < n; i++) {
@@ -171,27 +110,27 @@ static unsigned page_nodes(const struct walk *w, const uint8_t *page, uint64_t n
 		const uint8_t *node = page + at;
 		uint64_t size;
 
-		if (at < upper || at % 2 || at + 8 > w->page_size)
+		if (at < upper || at % 2 || at + 8 > page_size)
 			return 0;
 		size = 8 + u16(node + 6);
 		if (flags == LEAF)
 			size += u16(node + 4) & NODE_BIG
 				    ? 8
 				    : u16(node) | (uint32_t)u16(node + 2) << 16;
-		if (size > w->page_size - at)
+		if (size > page_size - at)
 			return 0;
 		used += (unsigned)(size + 1) & ~1u;
 	}
 	/* The nodes lie one beside the other. */
-	return used == w->page_size - upper ? n : 0;
+	return used == page_size - upper ? n : 0;
 }
 
-static int leaf_node(struct walk *w, struct tree *found, const uint8_t *page, unsigned i,
-		     struct node *out)
+static int leaf_node(struct walk *w, struct index_tree *found, const uint8_t *page, unsigned i,
+		     struct index_node *out)
 {
 	const uint8_t *p = page + u16(page + PAGE_HEAD + 2 * i);
 
-	*out = (struct node){
+	*out = (struct index_node){
 		.key = p + 8,
 		.key_size = u16(p + 6),
 		.value = p + 8 + u16(p + 6),
@@ -206,7 +145,7 @@ static int leaf_node(struct walk *w, struct tree *found, const uint8_t *page, un
 }
 
 /* Of keys, in the order of their tree; of integers the machine's. */
-static int compare(const struct tree *t, const struct node *a, const struct node *b)
+static int compare(const struct index_tree *t, const struct index_node *a, const struct index_node *b)
 {
 	size_t n = a->key_size < b->key_size ? a->key_size : b->key_size;
 
@@ -219,21 +158,21 @@ static int compare(const struct tree *t, const struct node *a, const struct node
 	return d ? d : (a->key_size > b->key_size) - (a->key_size < b->key_size);
 }
 
-typedef int (*node_fn)(struct walk *w, const struct node *node, void *arg);
+typedef int (*node_fn)(struct walk *w, const struct index_node *node, void *arg);
 
 /*
  * Every leaf node of a tree, in order.  A branch is a row of keys and pages; what
  * lies below a page is not before its key, and what lies below the page to its
  * left is.
  */
-static int walk_tree(struct walk *w, const struct tree *t, node_fn each, void *arg)
+static int walk_tree(struct walk *w, const struct index_tree *t, node_fn each, void *arg)
 {
 	struct {
 		const uint8_t *page;
 		unsigned n, next;
 	} stack[DEPTH_MAX];
-	struct tree found = { .depth = t->depth };
-	struct node last = { 0 }, floor = { 0 };
+	struct index_tree found = { .depth = t->depth };
+	struct index_node last = { 0 }, floor = { 0 };
 	uint64_t number = t->root;
 	unsigned depth = 0;
 	int r;
@@ -247,7 +186,7 @@ static int walk_tree(struct walk *w, const struct tree *t, node_fn each, void *a
 		return ERR_CORRUPT;
 	for (;;) {
 		const uint8_t *page = take(w, number);
-		unsigned n = page ? page_nodes(w, page, number) : 0;
+		unsigned n = page ? index_page_nodes(page, w->page_size, number) : 0;
 		bool leaf = n && u16(page + 10) & LEAF;
 
 		if (!n || leaf != (depth + 1 == t->depth))
@@ -265,7 +204,7 @@ static int walk_tree(struct walk *w, const struct tree *t, node_fn each, void *a
 			stack[depth++].next = 0;
 		}
 		for (unsigned i = 0; leaf && i < n; i++) {
-			struct node node;
+			struct index_node node;
 
 			r = leaf_node(w, &found, page, i, &node);
 			if (r < 0)
@@ -288,7 +227,7 @@ static int walk_tree(struct walk *w, const struct tree *t, node_fn each, void *a
 		unsigned i = stack[depth - 1].next++;
 		const uint8_t *p = branch + u16(branch + PAGE_HEAD + 2 * i);
 		if (i) {
-			floor = (struct node){ .key = p + 8, .key_size = u16(p + 6) };
+			floor = (struct index_node){ .key = p + 8, .key_size = u16(p + 6) };
 			if (!last.key || compare(t, &last, &floor) >= 0)
 				return ERR_CORRUPT;
 		}
@@ -301,7 +240,7 @@ static int walk_tree(struct walk *w, const struct tree *t, node_fn each, void *a
 }
 
 /* Pages that a transaction gave up: their number, then they, descending. */
-static int on_free(struct walk *w, const struct node *node, void *arg)
+static int on_free(struct walk *w, const struct index_node *node, void *arg)
 {
 	uint64_t n, before = UINT64_MAX;
 
@@ -325,7 +264,7 @@ struct summing {
 	char table[KEY_MAX + 1];
 };
 
-static int on_entry(struct walk *w, const struct node *node, void *arg)
+static int on_entry(struct walk *w, const struct index_node *node, void *arg)
 {
 	struct summing *s = arg;
 
@@ -338,10 +277,10 @@ static int on_entry(struct walk *w, const struct node *node, void *arg)
 	return 0;
 }
 
-static int on_table(struct walk *w, const struct node *node, void *arg)
+static int on_table(struct walk *w, const struct index_node *node, void *arg)
 {
 	struct summing *s = arg;
-	struct tree t;
+	struct index_tree t;
 	int r;
 
 	if (!(node->flags & NODE_TABLE))
@@ -359,17 +298,17 @@ static int on_table(struct walk *w, const struct node *node, void *arg)
 int index_pages_check(const uint8_t *file, size_t len, uint64_t transaction,
 		      uint64_t *sum)
 {
-	struct walk w = { .file = file, .page_size = page_size_of(file, len),
+	struct walk w = { .file = file, .page_size = index_page_size(file, len),
 			  .transaction = transaction };
 	struct summing summing = { 0 };
 	struct meta_page m, other;
 	int r;
 
-	if (!w.page_size || !meta_at(file, len, w.page_size, transaction & 1, &m))
+	if (!w.page_size || !index_meta_at(file, len, w.page_size, transaction & 1, &m))
 		return ERR_CORRUPT;
 	if (transaction == INDEX_NEWEST) {
 		r = index_head_check(file, len, len);
-		if (r < 0 || !meta_at(file, len, w.page_size, 0, &other))
+		if (r < 0 || !index_meta_at(file, len, w.page_size, 0, &other))
 			return ERR_CORRUPT;
 		if (other.transaction > m.transaction)
 			m = other;

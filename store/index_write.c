@@ -2,6 +2,7 @@
  * Writing to the index: what a flush has made durable is named in it, what was
  * found damaged is forgotten.
  */
+#include "store/buf.h"
 #include "store/error.h"
 #include "store/index_internal.h"
 #include "store/index_pages.h"
@@ -19,14 +20,7 @@
 static uint64_t entry_sum(struct index *ix, MDB_dbi table, const MDB_val *key,
 			  const MDB_val *value)
 {
-	const char *name = table == ix->blocks ? "blocks"
-			   : table == ix->pieces ? "pieces"
-			   : table == ix->cached ? "cached"
-			   : table == ix->recent_blocks ? "recent-blocks"
-			   : table == ix->recent_pieces ? "recent-pieces"
-						 : "meta";
-
-	return index_entry_sum(name, key->mv_data, key->mv_size, value->mv_data,
+	return index_entry_sum(index_table_names[index_tree_of(ix, table)], key->mv_data, key->mv_size, value->mv_data,
 			       value->mv_size);
 }
 
@@ -115,7 +109,8 @@ int index_make_tables(struct index *ix)
 		mdb_txn_abort(txn);
 		return r;
 	}
-	return mdb_error(mdb_txn_commit(txn));
+	r = mdb_error(mdb_txn_commit(txn));
+	return r < 0 ? r : index_last(ix);
 }
 
 static void place_put(uint8_t out[PLACE_SIZE], const struct place *at)
@@ -139,6 +134,11 @@ static int commit_one(struct index *ix, MDB_txn *txn, struct pending_entry *e,
 	int rc, r;
 
 	place_put(bytes, &e->at);
+	r = index_path(ix, table, &key, false);
+	if (!r && other != table)
+		r = index_path(ix, other, &key, false);
+	if (r < 0)
+		return r;
 	/* A name is in one of them. */
 	if (other != table) {
 		MDB_val there;
@@ -177,10 +177,10 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 	struct meta m;
 	int r;
 
-	r = !ix->env ? -EIO : mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	r = index_write_begin(ix, &txn);
 	if (r < 0)
 		return r;
-	r = index_meta_get(ix, txn, &m);
+	r = index_meta_get(ix, txn, NULL, &m);
 	for (size_t i = from; i < to && !r; i++)
 		if (!batch->list[i]->dead)
 			r = commit_one(ix, txn, batch->list[i], &m, few);
@@ -189,27 +189,13 @@ static int commit_part(struct index *ix, const struct pending *batch, size_t fro
 			memcpy(m.covered, covered, sizeof m.covered);
 		r = index_meta_put(ix, txn, &m);
 	}
-	if (r < 0) {
-		mdb_txn_abort(txn);
-		return r;
-	}
-	int rc = mdb_txn_commit(txn);
-	return rc == MDB_MAP_FULL ? -EOVERFLOW : mdb_error(rc);
+	return index_write_end(ix, txn, r);
 }
 
-/* Entries of a table, and of that beside it. */
-static int counts(struct index *ix, MDB_txn *txn, MDB_dbi table, size_t *large, size_t *recent)
+/* Of a table, before this transaction. */
+static size_t entries(const struct index *ix, MDB_dbi table)
 {
-	MDB_stat a, b;
-	int rc = mdb_stat(txn, table, &a);
-
-	if (!rc)
-		rc = mdb_stat(txn, index_recent_of(ix, table), &b);
-	if (rc)
-		return mdb_error(rc);
-	*large = a.ms_entries;
-	*recent = b.ms_entries;
-	return 0;
+	return ix->last.trees[index_tree_of(ix, table)].entries;
 }
 
 /* The next of the recent entries of a table are moved, those whose names follow each
@@ -218,42 +204,36 @@ static int move_some(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi tab
 		     struct index_hand *hand)
 {
 	MDB_dbi recent = index_recent_of(ix, table);
-	MDB_val key = { hand->size, hand->key }, value;
-	uint8_t bytes[PLACE_SIZE];
-	MDB_cursor *cursor = NULL;
-	size_t n_large, n_recent;
-	int rc, n = 0, r = counts(ix, txn, table, &n_large, &n_recent);
+	size_t n_large = entries(ix, table), n_recent = entries(ix, recent);
+	struct buf some = { 0 };
+	int n = 0, r = 0;
 
-	if (r < 0 || n_recent <= NAMES_PER_TXN || n_recent <= n_large / RECENT_SHARE)
-		return r;
-	rc = mdb_cursor_open(txn, recent, &cursor);
-	if (rc)
-		return mdb_error(rc);
-	rc = mdb_cursor_get(cursor, &key, &value, hand->size ? MDB_SET_RANGE : MDB_FIRST);
-	if (rc == MDB_NOTFOUND)
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-	while (!rc && n < NAMES_PER_TXN) {
-		if (key.mv_size > sizeof hand->key || value.mv_size != PLACE_SIZE) {
-			mdb_cursor_close(cursor);
-			return ERR_CORRUPT;
-		}
-		/* They lie in a page that is about to change. */
+	if (n_recent <= NAMES_PER_TXN || n_recent <= n_large / RECENT_SHARE)
+		return 0;
+	r = index_collect(ix, &ix->last, recent, hand->key, hand->size, NAMES_PER_TXN, &some);
+	if (!r && !some.len)
+		r = index_collect(ix, &ix->last, recent, NULL, 0, NAMES_PER_TXN, &some);
+	struct cursor in = cursor_over(some.data, some.len);
+	while (!r && cursor_left(&in)) {
+		MDB_val key = { .mv_size = cursor_u8(&in) }, value = { .mv_size = PLACE_SIZE };
+
+		key.mv_data = (void *)cursor_take(&in, key.mv_size);
+		value.mv_data = (void *)cursor_take(&in, PLACE_SIZE);
 		hand->size = key.mv_size;
 		memcpy(hand->key, key.mv_data, key.mv_size);
-		memcpy(bytes, value.mv_data, PLACE_SIZE);
-		key = (MDB_val){ hand->size, hand->key };
-		value = (MDB_val){ PLACE_SIZE, bytes };
-		m->sum -= entry_sum(ix, recent, &key, &value);
-		rc = mdb_cursor_del(cursor, 0);
+		r = index_path(ix, recent, &key, true);
+		if (!r)
+			r = index_path(ix, table, &key, false);
+		if (r < 0)
+			break;
+		int rc = index_entry_del(ix, txn, m, recent, &key);
 		if (!rc)
 			rc = index_entry_put(ix, txn, m, table, &key, &value);
-		if (!rc)
-			n++;
-		if (!rc)
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		r = rc == MDB_MAP_FULL ? -EOVERFLOW : mdb_error(rc);
+		n++;
 	}
-	mdb_cursor_close(cursor);
-	return rc && rc != MDB_NOTFOUND ? (rc == MDB_MAP_FULL ? -EOVERFLOW : mdb_error(rc)) : n;
+	buf_release(&some);
+	return r < 0 ? r : n;
 }
 
 /* One transaction of moving: how many entries it moved. */
@@ -261,11 +241,11 @@ static int move_part(struct index *ix)
 {
 	MDB_txn *txn = NULL;
 	struct meta m;
-	int n = 0, r = mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	int n = 0, r = index_write_begin(ix, &txn);
 
 	if (r < 0)
 		return r;
-	r = index_meta_get(ix, txn, &m);
+	r = index_meta_get(ix, txn, NULL, &m);
 	if (!r)
 		r = n = move_some(ix, txn, &m, ix->blocks, &ix->moved[0]);
 	if (r >= 0) {
@@ -275,45 +255,26 @@ static int move_part(struct index *ix)
 	if (r >= 0 && n)
 		r = index_meta_put(ix, txn, &m);
 	if (r < 0 || !n) {
-		mdb_txn_abort(txn);
+		(void)index_write_end(ix, txn, -ECANCELED);
 		return r < 0 ? r : 0;
 	}
-	int rc = mdb_txn_commit(txn);
-	return rc ? mdb_error(rc) : n;
-}
-
-/* Are so many few beside what is there? */
-static int are_few(struct index *ix, size_t n, bool *few)
-{
-	size_t sum = 0, large, recent;
-	MDB_txn *txn = NULL;
-	int r = !ix->env ? -EIO : mdb_error(mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn));
-
-	if (r < 0)
-		return r;
-	r = counts(ix, txn, ix->blocks, &large, &recent);
-	sum += large;
-	if (!r)
-		r = counts(ix, txn, ix->pieces, &large, &recent);
-	sum += large;
-	mdb_txn_abort(txn);
-	*few = n < sum / RECENT_SHARE;
-	return r;
+	r = index_write_end(ix, txn, 0);
+	return r < 0 ? r : n;
 }
 
 int index_commit(struct index *ix, const struct pending *batch,
 		 const struct mark covered[LOGS])
 {
 	size_t from = 0, to;
-	bool few = false;
 	MDB_envinfo info;
+	bool few;
 	int r;
 
 	pthread_mutex_lock(&ix->write);
 	index_inside++;
-	r = are_few(ix, batch->n, &few);
-	if (r < 0)
-		goto out;
+	/* Beside what is there? */
+	few = ix->last.known &&
+	      batch->n < (entries(ix, ix->blocks) + entries(ix, ix->pieces)) / RECENT_SHARE;
 	do {
 		to = batch->n - from > NAMES_PER_TXN ? from + NAMES_PER_TXN : batch->n;
 		r = commit_part(ix, batch, from, to, to == batch->n ? covered : NULL, few);
@@ -340,9 +301,8 @@ int index_commit(struct index *ix, const struct pending *batch,
 		index_anew(ix);
 		r = ix->env ? 0 : -EIO;
 	}
-	if (r < 0)
-		goto out;
-	r = index_check_length(ix, true);
+	if (r > 0)
+		r = 0;
 out:
 	if (r < 0)
 		index_anew(ix);
@@ -360,6 +320,11 @@ static int drop(struct index *ix, MDB_txn *txn, const uint8_t *name, size_t name
 	MDB_val value;
 	int rc, r;
 
+	r = index_path(ix, table, &key, true);
+	if (!r)
+		r = index_path(ix, index_recent_of(ix, table), &key, true);
+	if (r < 0)
+		return r;
 	rc = index_entry_get(ix, txn, &table, &key, &value);
 	if (rc == MDB_NOTFOUND)
 		return 0;
@@ -383,10 +348,10 @@ static int drop_part(struct index *ix, const struct pending *batch, size_t from,
 	struct meta m;
 	int r, n = 0;
 
-	r = !ix->env ? -EIO : mdb_error(mdb_txn_begin(ix->env, NULL, 0, &txn));
+	r = index_write_begin(ix, &txn);
 	if (r < 0)
 		return r;
-	r = index_meta_get(ix, txn, &m);
+	r = index_meta_get(ix, txn, NULL, &m);
 	for (size_t i = from; i < to && r >= 0; i++) {
 		const struct pending_entry *e = batch->list[i];
 
@@ -399,13 +364,11 @@ static int drop_part(struct index *ix, const struct pending *batch, size_t from,
 	if (r >= 0 && n)
 		r = index_meta_put(ix, txn, &m);
 	if (r < 0 || !n) {
-		mdb_txn_abort(txn);
+		(void)index_write_end(ix, txn, -ECANCELED);
 		return r < 0 ? r : 0;
 	}
-	r = mdb_error(mdb_txn_commit(txn));
-	if (!r && index_check_length(ix, true) < 0)
-		r = -EIO;
-	return r < 0 ? r : n;
+	r = index_write_end(ix, txn, 0);
+	return r == -EOVERFLOW ? -ENOSPC : r < 0 ? r : n;
 }
 
 int index_drop_all(struct index *ix, const struct pending *batch)
