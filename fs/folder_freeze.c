@@ -9,6 +9,7 @@
 
 #include "store/error.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -352,7 +353,24 @@ static int note_all(struct folder *f, struct frozen *z, struct lack *lack)
 
 /* ---- attributes ---- */
 
-static int copy_attrs(struct frozen *z, struct inode *i, struct attrs_entry *a)
+/*
+ * The link group of an inode.  It stands beside the groups of other folders, if this
+ * one was made of a snapshot, and all of them count their inodes from 2; so the number
+ * is made with the folder's key.
+ */
+static uint64_t group_of(const struct folder *f, uint64_t ino)
+{
+	uint8_t in[8], out[crypto_shorthash_BYTES];
+
+	_Static_assert(sizeof f->key == crypto_shorthash_KEYBYTES, "key of a group");
+	_Static_assert(sizeof out == sizeof in, "number of a group");
+	put_be(in, ino);
+	crypto_shorthash(out, in, sizeof in, f->key);
+	return get_be(out) ? get_be(out) : 1;
+}
+
+static int copy_attrs(struct folder *f, struct frozen *z, struct inode *i,
+		      struct attrs_entry *a)
 {
 	static const unsigned specials[16] = { [S_IFIFO >> 12] = ATTRS_FIFO,
 					       [S_IFSOCK >> 12] = ATTRS_SOCKET,
@@ -372,7 +390,7 @@ static int copy_attrs(struct frozen *z, struct inode *i, struct attrs_entry *a)
 		.mtime = { c->mtime.tv_sec, (uint32_t)c->mtime.tv_nsec },
 		.ctime = { c->ctime.tv_sec, (uint32_t)c->ctime.tv_nsec },
 		.special = specials[c->mode >> 12],
-		.group = !i->dir && c->nlink > 1 ? i->ino : 0,
+		.group = !i->dir && c->nlink > 1 ? group_of(f, i->ino) : 0,
 	};
 	if (a->special == ATTRS_CHAR || a->special == ATTRS_BLOCK) {
 		a->major = major(c->rdev);
@@ -469,7 +487,7 @@ static int fill_entry(struct folder *f, struct frozen *z, struct inode *dir,
 	if (i->dir && !out->dir)
 		out->sub_attrs = bytes_cid(i->dir->attrs);
 	if (i->changed || e->changed) {
-		r = copy_attrs(z, i, &out->attrs);
+		r = copy_attrs(f, z, i, &out->attrs);
 		if (r < 0)
 			return r;
 		out->attrs_changed = !attrs_empty(&out->attrs);
@@ -536,7 +554,7 @@ static int fill(struct folder *f, struct frozen *z, struct lack *lack)
 		r = inode_get(f, FOLDER_ROOT, &root, lack);
 	if (!r && root->changed) {
 		z->view.top_attrs_changed = true;
-		r = copy_attrs(z, root, &z->view.top_attrs);
+		r = copy_attrs(f, z, root, &z->view.top_attrs);
 	}
 	return r;
 }

@@ -5,10 +5,10 @@
 #include "store/dag_internal.h"
 #include "store/error.h"
 #include "store/hamt.h"
+#include "store/xxh3.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 /*
  * Finds a second entry of one name.  Honest directories are sorted, where the

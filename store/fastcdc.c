@@ -89,6 +89,44 @@ void fastcdc_init(struct fastcdc *c, uint32_t min, uint32_t avg, uint32_t max)
 	};
 }
 
+/*
+ * Roll the hash over data[*at .. end) up to a place where the masked bits are zero:
+ * true, and *at is behind it.  Four bytes at a time: what they add is computed beside
+ * the hash of those before, so that in four bytes there is one addition to wait for.
+ */
+static bool roll(uint64_t *hash, const uint8_t *data, size_t *at, size_t end, uint64_t mask)
+{
+	uint64_t h = *hash;
+	size_t i = *at;
+
+	for (; i + 4 <= end; i += 4) {
+		uint64_t a = fastcdc_gear[data[i]];
+		uint64_t b = (a << 1) + fastcdc_gear[data[i + 1]];
+		uint64_t c = (b << 1) + fastcdc_gear[data[i + 2]];
+		uint64_t d = (c << 1) + fastcdc_gear[data[i + 3]];
+
+		a += h << 1;
+		b += h << 2;
+		c += h << 3;
+		d += h << 4;
+		if (!(a & mask) || !(b & mask) || !(c & mask) || !(d & mask)) {
+			*at = i + (!(a & mask) ? 1 : !(b & mask) ? 2 : !(c & mask) ? 3 : 4);
+			return true;
+		}
+		h = d;
+	}
+	while (i < end) {
+		h = (h << 1) + fastcdc_gear[data[i++]];
+		if (!(h & mask)) {
+			*at = i;
+			return true;
+		}
+	}
+	*at = i;
+	*hash = h;
+	return false;
+}
+
 size_t fastcdc_next(struct fastcdc *c, const uint8_t *data, size_t len, bool *cut)
 {
 	size_t before = c->size, room = c->max - before, n = len < room ? len : room;
@@ -101,16 +139,9 @@ size_t fastcdc_next(struct fastcdc *c, const uint8_t *data, size_t len, bool *cu
 	if (middle > n)
 		middle = n;
 	*cut = true;
-	while (i < middle) {
-		hash = (hash << 1) + fastcdc_gear[data[i++]];
-		if (!(hash & c->mask_before))
-			goto out;
-	}
-	while (i < n) {
-		hash = (hash << 1) + fastcdc_gear[data[i++]];
-		if (!(hash & c->mask_behind))
-			goto out;
-	}
+	if (roll(&hash, data, &i, middle, c->mask_before) ||
+	    roll(&hash, data, &i, n, c->mask_behind))
+		goto out;
 	*cut = n == room;
 out:
 	c->size = *cut ? 0 : (uint32_t)(before + i);

@@ -4,6 +4,7 @@
 #include "store/error.h"
 #include "store/import_file.h"
 #include "store/jobs.h"
+#include "store/xxh3.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define JOBS_MAX 64
 #define PAGE	 4096

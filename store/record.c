@@ -2,9 +2,9 @@
 
 #include "store/error.h"
 #include "store/recipe.h"
+#include "store/xxh3.h"
 
 #include <string.h>
-#include <xxhash.h>
 
 #define HEADER_CHECKED 24 /* the bytes before the header check */
 

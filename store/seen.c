@@ -3,6 +3,7 @@
 #include "store/error.h"
 #include "store/index_pages.h"
 #include "store/log.h"
+#include "store/xxh3.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define MAP_BYTES (sizeof(size_t) > 4 ? (size_t)4 << 30 : (size_t)256 << 20)
 #define MAP_BYTES_MIN ((size_t)16 << 20)

@@ -853,6 +853,62 @@ static void what_is_not_all_here_is_not_put_back(void **state)
 	assert_true(lacks);
 }
 
+/* Makes files of equal content with two names each: a1 and a2 for "a", and so on. */
+static void make_linked(struct world *w, const char *name, const struct folder_start *start,
+			const char *files, struct snapshot_made *out)
+{
+	struct folder_attr attr;
+	struct lack lack = { 0 };
+
+	assert_int_equal(folders_create(w->folders, name, &w->settings, start), 0);
+	struct folder_use *u = use(w, name, 0);
+	for (; *files; files++) {
+		const char first[] = { *files, '1', '\0' }, second[] = { *files, '2', '\0' };
+
+		write_file(u, first, "same\n");
+		assert_int_equal(folder_link(folder_used(u), number_of(u, first), FOLDER_ROOT,
+					     second, &attr, &lack), 0);
+		assert_int_equal(attr.st.st_nlink, 2);
+		folder_forget(folder_used(u), attr.st.st_ino, 1);
+	}
+	assert_int_equal(folder_snapshot(u, NULL, NULL, out), 1);
+	folder_unuse(u);
+}
+
+static uint64_t group_in(struct world *w, const struct cid *attrs, char letter, char digit)
+{
+	const char name[] = { letter, digit };
+	struct misses none = { 0 };
+	struct attrs_link l;
+	struct block *hold;
+
+	assert_int_equal(attrs_lookup(store_source(w->store), attrs, name, sizeof name, &l, &hold,
+				      &none), 0);
+	uint64_t group = l.attrs.group;
+	block_unref(hold);
+	return group;
+}
+
+static void a_folder_made_of_a_snapshot_gives_its_links_groups_of_their_own(void **state)
+{
+	struct world *w = *state;
+	struct folder_start start = { 0 };
+	struct snapshot_made first, then;
+	uint64_t groups[4];
+
+	make_linked(w, "f", &empty, "ab", &first);
+	start.root = first.root;
+	start.attrs = first.attrs;
+	make_linked(w, "g", &start, "cd", &then);
+	for (int i = 0; i < 4; i++) {
+		groups[i] = group_in(w, &then.attrs, "abcd"[i], '1');
+		assert_true(groups[i] != 0);
+		assert_true(groups[i] == group_in(w, &then.attrs, "abcd"[i], '2'));
+		for (int k = 0; k < i; k++)
+			assert_true(groups[i] != groups[k]);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -874,6 +930,7 @@ int main(void)
 		TEST(a_gc_takes_nothing_of_what_is_being_put_back),
 		TEST(a_quota_takes_nothing_of_a_folder),
 		TEST(what_is_not_all_here_is_not_put_back),
+		TEST(a_folder_made_of_a_snapshot_gives_its_links_groups_of_their_own),
 		cmocka_unit_test(a_snapshot_is_due_when_it_is_quiet_or_when_it_is_time),
 	};
 	return cmocka_run_group_tests_name("folders", tests, NULL, NULL);
