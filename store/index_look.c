@@ -2,8 +2,7 @@
 
 #include "store/error.h"
 #include "store/index_pages_internal.h"
-
-#include <xxhash.h>
+#include "store/xxh3.h"
 
 void index_view_fit(struct index_view *v, const uint8_t *file, size_t len)
 {
