@@ -5,6 +5,7 @@
 #include "store/log.h"
 #include "store/xxh3.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
@@ -14,10 +15,11 @@
 
 #define MAP_BYTES (sizeof(size_t) > 4 ? (size_t)4 << 30 : (size_t)256 << 20)
 #define MAP_BYTES_MIN ((size_t)16 << 20)
-#define BATCH	  8192
+#define BATCH	  32768 /* 7 MiB, if so many files were added */
 #define RACY	  2 /* seconds */
-#define FORMAT	  1 /* goes into every key */
+#define FORMAT	  2 /* 1 had other keys */
 
+/* Big-endian, so that files which were made one after the other lie side by side. */
 struct key {
 	uint64_t dev, ino, fingerprint;
 };
@@ -71,6 +73,21 @@ static void remove_damaged(const char *dir)
 		close(d);
 }
 
+/* Before all others: the format of the rest. */
+static int check_format(struct seen *s, MDB_txn *txn)
+{
+	static const uint8_t name = 0, format = FORMAT;
+	MDB_val k = { 1, (void *)&name }, v;
+	int rc = mdb_get(txn, s->dbi, &k, &v);
+
+	if (!rc && v.mv_size == 1 && *(uint8_t *)v.mv_data == FORMAT)
+		return 0;
+	if (!rc || rc == MDB_NOTFOUND)
+		rc = mdb_drop(txn, s->dbi, 0);
+	v = (MDB_val){ 1, (void *)&format };
+	return rc ? rc : mdb_put(txn, s->dbi, &k, &v, 0);
+}
+
 int seen_open(struct seen **out, const char *dir)
 {
 	struct seen *s = calloc(1, sizeof *s);
@@ -102,6 +119,8 @@ int seen_open(struct seen **out, const char *dir)
 		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (!rc)
 		rc = mdb_dbi_open(txn, NULL, 0, &s->dbi);
+	if (!rc)
+		rc = check_format(s, txn);
 	if (!rc) {
 		rc = mdb_txn_commit(txn);
 		txn = NULL;
@@ -138,7 +157,7 @@ static int64_t nanoseconds(const struct timespec *t)
 
 static struct key key_of(uint64_t fingerprint, const struct stat *st)
 {
-	return (struct key){ st->st_dev, st->st_ino, fingerprint + FORMAT };
+	return (struct key){ htobe64(st->st_dev), htobe64(st->st_ino), htobe64(fingerprint) };
 }
 
 static struct state state_of(const struct stat *st)
@@ -180,6 +199,13 @@ out:
 	return found;
 }
 
+static int by_key(const void *a, const void *b)
+{
+	const struct note *x = a, *y = b;
+
+	return memcmp(&x->key, &y->key, sizeof x->key);
+}
+
 static int write_batch(struct seen *s)
 {
 	MDB_txn *txn;
@@ -187,12 +213,16 @@ static int write_batch(struct seen *s)
 
 	if (rc)
 		return rc;
+	qsort(s->batch, s->n, sizeof *s->batch, by_key);
 	for (size_t i = 0; i < s->n && !rc; i++) {
 		struct note *note = &s->batch[i];
 		MDB_val k = { sizeof note->key, &note->key };
 		MDB_val v = { note->value_len, &note->value };
 
-		rc = mdb_put(txn, s->dbi, &k, &v, 0);
+		/* Behind the last one, so as to leave full pages behind; or where it belongs. */
+		rc = mdb_put(txn, s->dbi, &k, &v, MDB_APPEND);
+		if (rc == MDB_KEYEXIST)
+			rc = mdb_put(txn, s->dbi, &k, &v, 0);
 	}
 	if (!rc)
 		return mdb_txn_commit(txn);
@@ -210,6 +240,8 @@ static int forget_all(struct seen *s)
 	if (rc)
 		return rc;
 	rc = mdb_drop(txn, s->dbi, 0);
+	if (!rc)
+		rc = check_format(s, txn);
 	if (!rc)
 		return mdb_txn_commit(txn);
 	mdb_txn_abort(txn);
@@ -285,6 +317,8 @@ static int look(struct pass *p, const MDB_val *k, const MDB_val *v, bool *delete
 	struct cid root;
 
 	*delete = false;
+	if (k->mv_size != sizeof p->from)
+		return 0;
 	if (v->mv_size <= VALUE_HEAD ||
 	    cid_decode(&root, (uint8_t *)v->mv_data + VALUE_HEAD, v->mv_size - VALUE_HEAD) < 0) {
 		*delete = p->keep;

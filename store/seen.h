@@ -4,10 +4,13 @@
  * is not read again.  An LMDB of its own: it can be lost without harm, and
  * trouble with it makes an import slower, never wrong or failing.
  *
- * Entry, in host byte order (it is of this machine alone):
+ * Entry, in host byte order (it is of this machine alone) but for the key, which is
+ * big-endian:
  *	key	u64 device | u64 inode | u64 fingerprint
  *	value	u64 check | i64 size | i64 mtime | i64 ctime (nanoseconds) |
  *		u64 Tsize | binary CID
+ * and one with the key 0 (u8), whose value is the format: 2 (u8).  What has another is
+ * begun anew.
  * The check is the XXH3-64 of the key and what follows it.
  *
  * As with git's index, a file that changed less than two seconds before it was

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <lmdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -763,6 +764,75 @@ static void a_note_counts_for_the_very_state_it_is_of(void **state)
 	seen_close(seen);
 }
 
+static void notes_of_many_files_fill_their_pages(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t later = 4000000000;
+	struct seen *seen;
+	struct stat st = { .st_dev = 3, .st_size = 3 }, file;
+	struct cid cid, other;
+	uint64_t tsize;
+	char dir[128];
+
+	snprintf(dir, sizeof dir, "%s/seen", f->dir);
+	assert_int_equal(seen_open(&seen, dir), 0);
+	cid_of(&cid, 1, CODEC_RAW, "old", 3);
+	for (unsigned i = 0; i < 30000; i++) {
+		st.st_ino = 1000 + i * 7919 % 30000; /* each once */
+		seen_note(seen, 7, &st, later, &cid, 3);
+	}
+	seen_close(seen);
+	/* 112 bytes for each. */
+	snprintf(dir, sizeof dir, "%s/seen/data.mdb", f->dir);
+	assert_int_equal(stat(dir, &file), 0);
+	assert_in_range(file.st_size, 30000 * 100, 30000 * 130);
+	snprintf(dir, sizeof dir, "%s/seen", f->dir);
+	assert_int_equal(seen_open(&seen, dir), 0);
+	for (unsigned i = 0; i < 30000; i += 100) {
+		st.st_ino = 1000 + i;
+		assert_true(seen_find(seen, 7, &st, &other, &tsize));
+	}
+	seen_forget(seen);
+	assert_false(seen_find(seen, 7, &st, &other, &tsize));
+	seen_close(seen);
+}
+
+static int count_root(void *arg, const struct cid *root)
+{
+	++*(int *)arg;
+	return 0;
+}
+
+/* As version 1 wrote them: without a format, and keys in the machine's order. */
+static void notes_of_an_older_format_are_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t key[3] = { 3, 1000, 8 };
+	uint8_t value[100] = { 0 };
+	struct seen *seen;
+	struct cid cid;
+	char dir[128];
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	int n = 0;
+
+	snprintf(dir, sizeof dir, "%s/seen", f->dir);
+	cid_of(&cid, 1, CODEC_RAW, "old", 3);
+	MDB_val k = { sizeof key, key }, v = { 40 + cid_encode(&cid, value + 40), value };
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_open(env, dir, 0, 0600), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, NULL, 0, &dbi), 0);
+	assert_int_equal(mdb_put(txn, dbi, &k, &v, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+	assert_int_equal(seen_open(&seen, dir), 0);
+	assert_int_equal(seen_each(seen, count_root, &n), 0);
+	assert_int_equal(n, 0);
+	seen_close(seen);
+}
+
 /*
  * An import believes the note, which is shown with a note that is not true; but
  * only while the root that it names is in the store.
@@ -860,6 +930,8 @@ int main(void)
 		TEST(rules_decide_what_is_left_out),
 		TEST(a_pattern_with_many_stars_ends_soon),
 		TEST(a_note_counts_for_the_very_state_it_is_of),
+		TEST(notes_of_many_files_fill_their_pages),
+		TEST(notes_of_an_older_format_are_forgotten),
 		TEST(a_known_file_is_not_read_while_its_root_is_here),
 		TEST(a_file_that_was_read_is_noted),
 		TEST(wrapping_makes_a_directory),
