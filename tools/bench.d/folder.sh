@@ -107,6 +107,7 @@ folder_git() {
 }
 bench_folder() {
 	need_root folder || return
+	ulimit -n 500000 # passthrough_ll keeps a descriptor for each file
 	"$CAIRN" --help | grep -q '^ *folder ' || { row folder "skipped: this cairn has none"; return; }
 	local parts=${FOLDER_PARTS:-tar create write random build git snap} p part i
 	peers=${FOLDER_PEERS:-native tmpfs passthrough_ll bindfs cairn}
