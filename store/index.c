@@ -424,7 +424,10 @@ int index_place_get(const MDB_val *value, struct place *out)
 	out->kind = (uint8_t)(out->size >> 24);
 	out->size &= 0xffffff;
 	out->log = LOG_KEEP;
-	return cursor_done(&in) && out->kind >= RECORD_BLOCK && out->kind <= RECORD_BUNDLE && out->size <= BLOCK_MAX && out->stored <= BLOCK_MAX
+	/* Segment 0 would be taken for memory, and looked for there for ever. */
+	return cursor_done(&in) && out->segment && out->kind >= RECORD_BLOCK &&
+		       out->kind <= RECORD_BUNDLE && out->size <= BLOCK_MAX &&
+		       out->stored <= BLOCK_MAX
 		   ? 0
 		   : ERR_CORRUPT;
 }

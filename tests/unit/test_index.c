@@ -176,12 +176,28 @@ static void a_name_is_there_once_wherever_it_lies(void **state)
 	index_close(ix);
 }
 
+/* Found by damage: who reads a member of a bundle takes segment 0 for memory. */
+static void b115_no_place_is_in_segment_0(void **state)
+{
+	const struct record_name name = name_of(1);
+	struct index *ix;
+	struct place at;
+
+	assert_int_equal(index_open(&ix, dir, INDEX_WRITE | INDEX_CREATE, 0), 0);
+	commit(ix, 1, 2, 1);
+	assert_int_equal(index_find(ix, &name, &at), 1);
+	commit(ix, 1, 2, 0);
+	assert_int_equal(index_find(ix, &name, &at), ERR_CORRUPT);
+	index_close(ix);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(few_names_cost_few_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_name_is_there_once_wherever_it_lies, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(b115_no_place_is_in_segment_0, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
