@@ -107,7 +107,7 @@ folder_git() {
 }
 bench_folder() {
 	need_root folder || return
-	ulimit -n 500000 # passthrough_ll keeps a descriptor for each file
+	ulimit -n 500000 2>/dev/null || ulimit -n "$(ulimit -Hn)" # passthrough_ll keeps one for each file
 	"$CAIRN" --help | grep -q '^ *folder ' || { row folder "skipped: this cairn has none"; return; }
 	local parts=${FOLDER_PARTS:-tar create write random build git snap} p part i
 	peers=${FOLDER_PEERS:-native tmpfs passthrough_ll bindfs cairn}
