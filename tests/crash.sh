@@ -7,6 +7,8 @@
 #			promised (all, or the last and N more); else the reason in $why.
 #			How long opening took, in ms, is in $opened, the most in $slowest.
 : >"$T/promised"
+# stdbuf comes by LD_PRELOAD, before the library of a sanitizer, which would refuse to run.
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 slowest=0
 HELPERS=$(dirname "$CAIRN")/../tests
 
