@@ -435,7 +435,7 @@ int folder_open(struct folder **out, const struct folder_config *cfg, const stru
 		const struct cid *attrs)
 {
 	struct folder *f = calloc(1, sizeof *f);
-	struct log_mark covered;
+	struct log_mark covered = { 0 };
 	char path[4096];
 	bool fresh;
 	int r, fd;
