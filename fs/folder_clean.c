@@ -18,11 +18,20 @@ static bool worth_cleaning(const struct log_segment_state *s, uint32_t last)
 	return s->number < last && s->in_use > 0 && s->in_use < s->size / 2;
 }
 
-/* The segments that are to be emptied, by number. */
-struct victims {
-	uint32_t *numbers;
-	size_t n;
-};
+int segment_set_add(struct segment_set *s, uint32_t number)
+{
+	if (s->n == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 16;
+		uint32_t *more = reallocarray(s->numbers, cap, sizeof *more);
+
+		if (!more)
+			return -ENOMEM;
+		s->numbers = more;
+		s->cap = cap;
+	}
+	s->numbers[s->n++] = number;
+	return 0;
+}
 
 static int by_number(const void *a, const void *b)
 {
@@ -31,19 +40,20 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static bool is_victim(const void *arg, uint32_t number)
+bool segment_set_has(const void *arg, uint32_t number)
 {
-	const struct victims *v = arg;
+	const struct segment_set *s = arg;
 
-	return number && v->n && bsearch(&number, v->numbers, v->n, sizeof number, by_number);
+	return number && s->n &&
+	       bsearch(&number, s->numbers, s->n, sizeof number, by_number);
 }
 
-static int find_victims(struct folder *f, struct victims *v)
+/* The segments that are to be emptied. */
+static int find_victims(struct folder *f, struct segment_set *v)
 {
 	struct log_segment_state s = { 0 };
 	uint64_t dead = 0, alive = 0;
 	uint32_t last = folder_log_end(f->log).segment;
-	size_t cap = 0;
 
 	while (folder_log_segment(f->log, s.number + 1, &s)) {
 		uint64_t used = s.in_use > 0 ? (uint64_t)s.in_use : 0;
@@ -52,15 +62,8 @@ static int find_victims(struct folder *f, struct victims *v)
 		dead += s.size - s.holes > used ? s.size - s.holes - used : 0;
 		if (!worth_cleaning(&s, last))
 			continue;
-		if (v->n == cap) {
-			cap = cap ? 2 * cap : 16;
-			uint32_t *more = reallocarray(v->numbers, cap, sizeof *more);
-
-			if (!more)
-				return -ENOMEM;
-			v->numbers = more;
-		}
-		v->numbers[v->n++] = s.number;
+		if (segment_set_add(v, s.number) < 0)
+			return -ENOMEM;
 	}
 	if (dead <= (alive > folder_clean_min ? alive : folder_clean_min))
 		v->n = 0;
@@ -68,7 +71,7 @@ static int find_victims(struct folder *f, struct victims *v)
 }
 
 /* Move what is next to move of one file: 1 if there was something, 0, an error. */
-static int move_some(struct folder *f, struct inode *i, const struct victims *v, uint8_t *buf)
+static int move_some(struct folder *f, struct inode *i, const struct segment_set *v, uint8_t *buf)
 {
 	struct extents_at at;
 	uint64_t from = 0, to = 0;
@@ -80,9 +83,9 @@ static int move_some(struct folder *f, struct inode *i, const struct victims *v,
 	     e = extents_next(&i->map, &at)) {
 		uint64_t len = e->len;
 
-		if (n && (e->offset != to || !is_victim(v, e->segment)))
+		if (n && (e->offset != to || !segment_set_has(v, e->segment)))
 			break;
-		if (!is_victim(v, e->segment))
+		if (!segment_set_has(v, e->segment))
 			continue;
 		if (!n)
 			from = to = e->offset;
@@ -103,7 +106,7 @@ static int move_some(struct folder *f, struct inode *i, const struct victims *v,
 	return r < 0 ? r : 1;
 }
 
-static int move_all(struct folder *f, uint64_t ino, const struct victims *v, uint8_t *buf)
+static int move_all(struct folder *f, uint64_t ino, const struct segment_set *v, uint8_t *buf)
 {
 	struct lack none = { .blocks.max = 0 };
 	struct inode *i;
@@ -123,7 +126,7 @@ static int move_all(struct folder *f, uint64_t ino, const struct victims *v, uin
 
 int folder_clean(struct folder *f)
 {
-	struct victims v = { 0 };
+	struct segment_set v = { 0 };
 	struct buf inos = { 0 };
 	uint8_t *buf = malloc(CHUNK);
 	int r = buf ? 0 : -ENOMEM;
@@ -139,7 +142,7 @@ int folder_clean(struct folder *f)
 	}
 	/* The table is as of a moment ago: who came to them since is met the next time. */
 	if (!r && v.n)
-		r = table_users(f->table, is_victim, &v, &inos);
+		r = table_users(f->table, segment_set_has, &v, &inos);
 	struct cursor in = cursor_over(inos.data, inos.len);
 	while (!r && cursor_left(&in))
 		r = move_all(f, cursor_u64le(&in), &v, buf);

@@ -358,6 +358,14 @@ struct inode_core dir_touched(const struct inode *dir, const struct timespec *no
 /* Make the updates of a record.  Live it cannot fail but for memory. */
 int folder_apply(struct folder *f, const struct log_record *r);
 
+/* Numbers of segments, put in ascending.  numbers is free()d by the owner. */
+struct segment_set {
+	uint32_t *numbers;
+	size_t n, cap;
+};
+int segment_set_add(struct segment_set *s, uint32_t number); /* 0 or -ENOMEM */
+bool segment_set_has(const void *set, uint32_t number);
+
 /* After a checkpoint: move what is alive out of segments that are mostly dead, if
  * the dead bytes are more than those alive, and than folder_clean_min.  1 if something
  * was moved, so that another checkpoint is worth it; 0; an error. */

@@ -46,30 +46,10 @@ int room_commit(struct folder *f)
 
 /* ---- holes ---- */
 
-struct segments {
-	uint32_t *numbers; /* of the segments that are worth it, in order */
-	size_t n;
-};
-
-static int by_number(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static bool is_worth(const void *arg, uint32_t number)
-{
-	const struct segments *s = arg;
-
-	return bsearch(&number, s->numbers, s->n, sizeof number, by_number);
-}
-
 /* The segments with dead bytes; *dead is how many those are. */
-static int find_segments(struct folder *f, struct segments *out, uint64_t *dead)
+static int find_segments(struct folder *f, struct segment_set *out, uint64_t *dead)
 {
 	struct log_segment_state s = { 0 };
-	size_t cap = 0;
 
 	*dead = 0;
 	while (folder_log_segment(f->log, s.number + 1, &s)) {
@@ -78,15 +58,8 @@ static int find_segments(struct folder *f, struct segments *out, uint64_t *dead)
 		if (s.size < used + WORTH)
 			continue;
 		*dead += s.size - used;
-		if (out->n == cap) {
-			cap = cap ? 2 * cap : 16;
-			uint32_t *more = reallocarray(out->numbers, cap, sizeof *more);
-
-			if (!more)
-				return -ENOMEM;
-			out->numbers = more;
-		}
-		out->numbers[out->n++] = s.number;
+		if (segment_set_add(out, s.number) < 0)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -100,7 +73,7 @@ static int by_place(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-static int punch(struct folder *f, const struct log_mark *saved, const struct segments *worth,
+static int punch(struct folder *f, const struct log_mark *saved, const struct segment_set *worth,
 		 const struct table_place *live, size_t n)
 {
 	struct log_span *spans = malloc((n + 1) * sizeof *spans);
@@ -127,7 +100,7 @@ static int punch(struct folder *f, const struct log_mark *saved, const struct se
  * can be: whatever comes to use such bytes later has them from somebody who does.
  * Besides, a frozen view may hold on to what was in use before.
  */
-static int make_holes(struct folder *f, const struct segments *worth)
+static int make_holes(struct folder *f, const struct segment_set *worth)
 {
 	struct log_mark saved;
 	struct buf live = { 0 };
@@ -136,7 +109,7 @@ static int make_holes(struct folder *f, const struct segments *worth)
 	pthread_mutex_lock(&f->change);
 	saved = f->saved;
 	pthread_mutex_unlock(&f->change);
-	r = table_places(f->table, is_worth, worth, &live);
+	r = table_places(f->table, segment_set_has, worth, &live);
 	look_begin(f);
 	bool frozen = f->frozen;
 	look_end(f);
@@ -158,7 +131,7 @@ static uint64_t room_on_disk(struct folder *f)
 
 int room_give_back(struct folder *f)
 {
-	struct segments worth = { 0 };
+	struct segment_set worth = { 0 };
 	uint64_t dead = 0;
 	int r = 0;
 

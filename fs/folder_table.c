@@ -522,12 +522,13 @@ int table_index(struct table *t, uint8_t kind, struct buf *out)
 	return out->failed ? -ENOMEM : 0;
 }
 
-int table_users(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
-		const void *arg, struct buf *out)
+/* Give the rows of extents in one transaction: in the next, what was there may lie in a
+ * row passed by. */
+static int each_extents(struct table *t,
+			void (*each)(void *arg, uint64_t ino, struct cursor *row), void *arg)
 {
 	MDB_cursor *c = NULL;
 	MDB_val k, v;
-	uint64_t last = 0;
 	int rc, r = read_begin(t);
 
 	if (r < 0)
@@ -536,64 +537,79 @@ int table_users(struct table *t, bool (*wanted)(const void *arg, uint32_t segmen
 	if (!rc)
 		rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
 	for (; !rc; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-		struct cursor in = cursor_over(v.mv_data, v.mv_size);
+		struct cursor row = cursor_over(v.mv_data, v.mv_size);
 
-		if (k.mv_size != 12 || get_be(k.mv_data) == last)
-			continue;
-		while (cursor_take(&in, 24)) {
-			uint32_t segment = cursor_u32le(&in);
-
-			cursor_u32le(&in);
-			if (!wanted(arg, segment))
-				continue;
-			last = get_be(k.mv_data);
-			buf_u64le(out, last);
-			break;
-		}
-	}
-	if (c)
-		mdb_cursor_close(c);
-	read_end(t);
-	if (rc != MDB_NOTFOUND)
-		return mdb_error(rc);
-	return out->failed ? -ENOMEM : 0;
-}
-
-int table_places(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
-		 const void *arg, struct buf *out)
-{
-	MDB_cursor *c = NULL;
-	MDB_val k, v;
-	int rc, r = read_begin(t);
-
-	if (r < 0)
-		return r;
-	/* In one transaction: in the next, what was there may lie in a file passed by. */
-	rc = mdb_cursor_open(t->reader, t->dbi[TABLE_EXTENTS], &c);
-	if (!rc)
-		rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
-	for (; !rc; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-		struct cursor in = cursor_over(v.mv_data, v.mv_size);
-
-		while (cursor_left(&in)) {
-			struct table_place p;
-
-			cursor_u64le(&in);
-			p.len = (uint32_t)cursor_u64le(&in);
-			cursor_u64le(&in);
-			p.segment = cursor_u32le(&in);
-			p.at = cursor_u32le(&in);
-			if (p.segment && wanted(arg, p.segment))
-				buf_append(out, &p, sizeof p);
-		}
-		if (in.bad)
+		each(arg, k.mv_size == 12 ? get_be(k.mv_data) : 0, &row);
+		if (row.bad)
 			r = ERR_CORRUPT;
 	}
 	if (c)
 		mdb_cursor_close(c);
 	read_end(t);
-	if (rc != MDB_NOTFOUND)
-		return mdb_error(rc);
+	return rc != MDB_NOTFOUND ? mdb_error(rc) : r;
+}
+
+/* Looks for extents in segments that are wanted. */
+struct wanting {
+	bool (*wanted)(const void *arg, uint32_t segment);
+	const void *arg;
+	struct buf *out;
+	uint64_t last; /* inode that was put */
+};
+
+static struct table_place take_place(struct cursor *row)
+{
+	struct table_place p;
+
+	cursor_u64le(row);
+	p.len = (uint32_t)cursor_u64le(row);
+	cursor_u64le(row);
+	p.segment = cursor_u32le(row);
+	p.at = cursor_u32le(row);
+	return p;
+}
+
+static void note_user(void *arg, uint64_t ino, struct cursor *row)
+{
+	struct wanting *w = arg;
+
+	if (!ino || ino == w->last)
+		return;
+	while (cursor_left(row))
+		if (w->wanted(w->arg, take_place(row).segment) && !row->bad) {
+			w->last = ino;
+			buf_u64le(w->out, ino);
+			return;
+		}
+}
+
+static void note_places(void *arg, uint64_t ino, struct cursor *row)
+{
+	struct wanting *w = arg;
+
+	while (cursor_left(row)) {
+		struct table_place p = take_place(row);
+
+		if (!row->bad && p.segment && w->wanted(w->arg, p.segment))
+			buf_append(w->out, &p, sizeof p);
+	}
+}
+
+int table_users(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
+		const void *arg, struct buf *out)
+{
+	struct wanting w = { .wanted = wanted, .arg = arg, .out = out };
+	int r = each_extents(t, note_user, &w);
+
+	return r < 0 ? r : out->failed ? -ENOMEM : 0;
+}
+
+int table_places(struct table *t, bool (*wanted)(const void *arg, uint32_t segment),
+		 const void *arg, struct buf *out)
+{
+	struct wanting w = { .wanted = wanted, .arg = arg, .out = out };
+	int r = each_extents(t, note_places, &w);
+
 	return r < 0 ? r : out->failed ? -ENOMEM : 0;
 }
 

@@ -236,6 +236,19 @@ static int move_some(struct index *ix, MDB_txn *txn, struct meta *m, MDB_dbi tab
 	return r < 0 ? r : n;
 }
 
+/* The end of a transaction that changed `n` entries, if r is not an error: n, or the error. */
+static int end_changed(struct index *ix, MDB_txn *txn, struct meta *m, int n, int r)
+{
+	if (r >= 0 && n)
+		r = index_meta_put(ix, txn, m);
+	if (r < 0 || !n) {
+		(void)index_write_end(ix, txn, -ECANCELED);
+		return r < 0 ? r : 0;
+	}
+	r = index_write_end(ix, txn, 0);
+	return r < 0 ? r : n;
+}
+
 /* One transaction of moving: how many entries it moved. */
 static int move_part(struct index *ix)
 {
@@ -252,14 +265,7 @@ static int move_part(struct index *ix)
 		r = move_some(ix, txn, &m, ix->pieces, &ix->moved[1]);
 		n += r > 0 ? r : 0;
 	}
-	if (r >= 0 && n)
-		r = index_meta_put(ix, txn, &m);
-	if (r < 0 || !n) {
-		(void)index_write_end(ix, txn, -ECANCELED);
-		return r < 0 ? r : 0;
-	}
-	r = index_write_end(ix, txn, 0);
-	return r < 0 ? r : n;
+	return end_changed(ix, txn, &m, n, r);
 }
 
 int index_commit(struct index *ix, const struct pending *batch,
@@ -361,14 +367,8 @@ static int drop_part(struct index *ix, const struct pending *batch, size_t from,
 			 &m);
 		n += r > 0;
 	}
-	if (r >= 0 && n)
-		r = index_meta_put(ix, txn, &m);
-	if (r < 0 || !n) {
-		(void)index_write_end(ix, txn, -ECANCELED);
-		return r < 0 ? r : 0;
-	}
-	r = index_write_end(ix, txn, 0);
-	return r == -EOVERFLOW ? -ENOSPC : r < 0 ? r : n;
+	r = end_changed(ix, txn, &m, n, r);
+	return r == -EOVERFLOW ? -ENOSPC : r;
 }
 
 int index_drop_all(struct index *ix, const struct pending *batch)
