@@ -7,7 +7,7 @@
 #include "store/error.h"
 #include "store/gc.h"
 #include "store/log.h"
-#include "tests/scratch.h"
+#include "tests/scratch_each.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,8 +35,6 @@ struct model {
 	struct store *store;
 	struct pins *pins;
 };
-
-static char dir[SCRATCH_MAX];
 
 static unsigned chance(struct model *m, unsigned n)
 {
@@ -306,18 +304,6 @@ static void random_work_agrees_with_a_model(void **state)
 	for (unsigned i = 0; i < BLOCKS; i++)
 		free(m->bytes[i]);
 	free(m);
-}
-
-static int set_up(void **state)
-{
-	scratch_make(dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	scratch_remove(dir);
-	return 0;
 }
 
 int main(void)

@@ -5,7 +5,7 @@
 #include "store/error.h"
 #include "store/log.h"
 #include "store/store.h"
-#include "tests/scratch.h"
+#include "tests/scratch_each.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -17,20 +17,6 @@
 
 #define BLOCKS    600
 #define SEGMENT_1 "segments/00000001.seg"
-
-static char dir[SCRATCH_MAX];
-
-static int set_up(void **state)
-{
-	scratch_make(dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	scratch_remove(dir);
-	return 0;
-}
 
 /* Block number `i`: mostly small, some of up to 400 KB, no two the same; of the
  * long ones every second is compressible, and the others share their ends. */

@@ -4,7 +4,7 @@
  */
 #include "store/error.h"
 #include "store/index.h"
-#include "tests/scratch.h"
+#include "tests/scratch_each.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,20 +15,6 @@
 
 #define MANY 20000u
 #define FEW  300u
-
-static char dir[SCRATCH_MAX];
-
-static int set_up(void **state)
-{
-	scratch_make(dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	scratch_remove(dir);
-	return 0;
-}
 
 /* A name as good as a hash; every fourth is that of a piece. */
 static struct record_name name_of(uint32_t n)

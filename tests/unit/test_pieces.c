@@ -4,7 +4,7 @@
 #include "store/log.h"
 #include "store/store_internal.h"
 #include "store/store_stream.h"
-#include "tests/scratch.h"
+#include "tests/scratch_each.h"
 
 #include <fcntl.h>
 #include <zstd.h>
@@ -16,20 +16,6 @@
 
 #define SEGMENT_1 "segments/00000001.seg"
 #define MIB	  (1u << 20)
-
-static char dir[SCRATCH_MAX];
-
-static int set_up(void **state)
-{
-	scratch_make(dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	scratch_remove(dir);
-	return 0;
-}
 
 static uint8_t *random_bytes(size_t len, uint64_t seed)
 {

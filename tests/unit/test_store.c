@@ -2,7 +2,7 @@
 #include "store/error.h"
 #include "store/log.h"
 #include "store/store_internal.h"
-#include "tests/scratch.h"
+#include "tests/scratch_each.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -17,20 +17,6 @@
 #include <cmocka.h>
 
 #define SEGMENT_1 "segments/00000001.seg"
-
-static char dir[SCRATCH_MAX];
-
-static int set_up(void **state)
-{
-	scratch_make(dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	scratch_remove(dir);
-	return 0;
-}
 
 static struct store *open_store(unsigned flags)
 {
